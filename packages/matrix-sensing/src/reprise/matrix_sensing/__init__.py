@@ -1,0 +1,1 @@
+"""Gradient descent from a small start finds the low-rank matrix."""

@@ -1,0 +1,1 @@
+"""Declare, run, record and report reproductions of papers."""

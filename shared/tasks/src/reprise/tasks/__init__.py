@@ -1,0 +1,1 @@
+"""Task affinity and clustering, estimated without retraining."""
