@@ -6,6 +6,7 @@ and what it declares, installed as a built wheel.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -50,8 +51,8 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy: strict in shared/, ordinary in packages/."""
     sync(session, "--all-packages", "--all-extras", "--group", "types")
-    for path in MEMBERS.values():
-        session.run("mypy", str(path.relative_to(ROOT) / "src"))
+    sources = [str(path.relative_to(ROOT) / "src") for path in MEMBERS.values()]
+    session.run("mypy", *sources, env={"MYPYPATH": os.pathsep.join(sources)})
 
 
 @nox.session

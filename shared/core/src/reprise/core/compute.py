@@ -1,0 +1,148 @@
+"""Measuring cells: here one after another, in processes of this machine, or on a Dask cluster.
+
+A cell is told everything that it needs, so it may be measured anywhere and in any order. The threads of a cell are
+fixed by its experiment: more workers change the time that a run takes, never a number.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from .context import Context, no_progress
+from .errors import RepriseError
+from .paper import Cell, Paper
+from .provenance import peak_memory
+from .store import FinishedCell
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to be measured, with all that a worker needs to find its experiment."""
+
+    paper: Paper
+    experiment: str
+    settings: Any
+    key: str
+    cell: Cell
+    seed: int
+    device: str
+    prepared: Any
+
+
+def measure_cell(job: Job, progress: Callable[[int, int], None] = no_progress) -> FinishedCell:
+    """Measure one cell.
+
+    Raises
+    ------
+    RepriseError
+        If the cell fails: naming the cell and the error. Errors of missing data and the like pass as they are.
+    """
+    experiment = job.paper.experiment(job.experiment)
+    context = Context(
+        experiment=f"{job.paper.slug}/{job.experiment}",
+        cell=job.cell,
+        base_seed=job.seed,
+        device=job.device,
+        prepared=job.prepared,
+        progress=progress,
+    )
+    started = time.perf_counter()
+    try:
+        measured = experiment.measure(job.settings, job.cell, context)
+    except RepriseError:
+        raise
+    except Exception as error:
+        cell = ", ".join(f"{name}={value}" for name, value in job.cell.items())
+        raise RepriseError(
+            f"cell {cell} of {job.experiment} failed with {type(error).__name__}: {error}; the finished cells are kept"
+        ) from error
+    rows = [{**job.cell, **row} for row in measured]
+    return FinishedCell(job.key, dict(job.cell), rows, time.perf_counter() - started, peak_memory())
+
+
+def limit_threads(threads: int) -> threadpool_limits:
+    """Hold BLAS, OpenMP and an imported torch to a number of threads; returns what undoes it for the libraries."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+    return threadpool_limits(limits=threads)
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Hold this process to a number of threads for a while."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else None
+    with limit_threads(threads):
+        try:
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(before)
+
+
+def measure_all(
+    jobs: Sequence[Job], *, workers: int, dask: str | None, progress: Callable[[int, int], None]
+) -> Iterator[FinishedCell]:
+    """Yield every cell as soon as it is measured, in any order.
+
+    Raises
+    ------
+    RepriseError
+        If a cell fails or the Dask cluster does not answer.
+    """
+    if not jobs:
+        return
+    experiment = jobs[0].paper.experiment(jobs[0].experiment)
+    if dask is not None:
+        yield from _on_cluster(jobs, dask)
+    elif workers == 1:
+        with limited_threads(experiment.threads):
+            for job in jobs:
+                yield measure_cell(job, progress)
+    else:
+        yield from _in_processes(jobs, workers)
+
+
+def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        yield from _parallel(jobs, backend="loky", n_jobs=workers)
+    except BaseException:
+        # Without this a stopped run would leave its workers measuring cells that nobody collects.
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
+
+
+def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[FinishedCell]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise RepriseError("--dask needs an extra: install reprise-core[dask]") from None
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise RepriseError(f"no Dask scheduler answers at {address}: {error}") from error
+    with client:
+        yield from _parallel(jobs, backend="dask", client=client)
+
+
+def _parallel(jobs: Sequence[Job], **backend: Any) -> Iterator[FinishedCell]:
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(**backend):
+        yield from Parallel(return_as="generator_unordered", batch_size=1)(delayed(_in_worker)(job) for job in jobs)
+
+
+def _in_worker(job: Job) -> FinishedCell:
+    # Never undone: cells that share a worker process as threads would undo it for each other.
+    limit_threads(job.paper.experiment(job.experiment).threads)
+    return measure_cell(job)

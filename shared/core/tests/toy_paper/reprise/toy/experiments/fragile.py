@@ -1,0 +1,45 @@
+"""An experiment that fails in one cell, and whose larger scale needs a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from reprise.core import Claim, DataSet, Experiment, RemoteFile, at_least
+
+
+@dataclass(frozen=True)
+class Settings:
+    fail: bool = True
+
+
+def cells(settings):
+    yield {"part": 0}
+    yield {"part": 1}
+
+
+def measure(settings, cell, context):
+    if settings.fail and cell["part"] == 1:
+        raise ZeroDivisionError("by zero")
+    return [{"value": 1.0}]
+
+
+DATA = DataSet(
+    name="toy",
+    files=(RemoteFile("numbers.csv"),),
+    source="Toy Numbers, the toy owner's page",
+    size="1 kB",
+    licence="CC0",
+)
+
+EXPERIMENT = Experiment(
+    name="fragile",
+    title="One cell fails",
+    scales={"laptop": Settings(), "paper": Settings(fail=False)},
+    cells=cells,
+    measure=measure,
+    plot=lambda table: Figure(),
+    claims=(Claim("T5", "it is one", "Table 3", 1.0, "number", at_least("value", 1.0)),),
+    data={"paper": (DATA,)},
+)
