@@ -249,7 +249,7 @@ def test_changed_table_is_noticed(command, tmp_path):
         (("cite", "toi"), "did you mean toy?"),
         (("data", "toy", "--fetch"), "lacks numbers.csv"),
         (("verify", "nowhere"), "cannot read the record nowhere"),
-        (("report",), "there is no record below results/"),
+        (("report", "nowhere"), "there is no record below nowhere"),
         (("schema", "poem"), "there is no schema 'poem'"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
