@@ -6,8 +6,8 @@ number of workers and the machine they run on never change a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import joblib
@@ -65,10 +65,9 @@ def map_cells(
     """
     todo = list(cells)
     workers = _checks.integer("workers", workers)
-    with _cluster(dask) as arguments:
-        run = joblib.Parallel(return_as="generator", **(arguments or {"n_jobs": workers}))
-        results = []
-        for result in run(joblib.delayed(function)(cell) for cell in todo):
+    results: list[Result] = []
+    with _backend(workers, dask):
+        for result in joblib.Parallel(return_as="generator")(joblib.delayed(function)(cell) for cell in todo):
             results.append(result)
             if progress is not None:
                 progress(len(results), len(todo))
@@ -180,7 +179,7 @@ def estimate_subsets(
     --------
     >>> tasks = {name: TaskFeatures(torch.eye(2)) for name in "ab"}
     >>> estimate_subsets(tasks, all_pairs(["a", "b"]), ridge=1.0).round(3)
-    array([[-0.585, -0.585]])
+    array([[-0.588, -0.588]])
     """
     _checks.choice("score", score, ("logistic", "accuracy"))
     statistics: TaskStatistics = logistic_statistics(tasks, intercept=intercept)
@@ -195,27 +194,17 @@ def estimate_subsets(
     return np.concatenate(map_cells(outcomes, parts, workers=workers, dask=dask, progress=progress))
 
 
-def _cluster(dask: Any) -> AbstractContextManager[dict[str, Any] | None]:
-    """Open a client for an address, use a given one as it is; yield what joblib.Parallel is to be told."""
+@contextmanager
+def _backend(workers: int, dask: Any) -> Iterator[None]:
+    """Tell joblib where cells run; a client is opened for an address, one that was given stays open."""
     if dask is None:
-        return nullcontext()
+        with joblib.parallel_config(n_jobs=workers):
+            yield
+        return
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("dask needs dask.distributed: install reprise-tasks[dask]") from error
-    return _Connection(Client, dask)
-
-
-class _Connection(AbstractContextManager[dict[str, Any]]):
-    """A client for the time of the work; one that was given stays open."""
-
-    def __init__(self, client_type: Any, dask: Any) -> None:
-        self.own = isinstance(dask, str)
-        self.client = client_type(dask, set_as_default=False) if self.own else dask
-
-    def __enter__(self) -> dict[str, Any]:
-        return {"backend": "dask", "client": self.client, "n_jobs": -1}
-
-    def __exit__(self, *_: object) -> None:
-        if self.own:
-            self.client.close()
+    with Client(dask, set_as_default=False) if isinstance(dask, str) else nullcontext(dask) as client:
+        with joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
+            yield

@@ -103,8 +103,8 @@ def sample_gradients(
     chosen = _chosen(model, parameters)
     _fits(projection, chosen)
     _checks.integer("chunk_size", chunk_size)
-    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in pytree.tree_leaves(samples)}
-    if len(lengths) != 1 or None in lengths or 0 in lengths:
+    lengths = {len(leaf) if leaf.ndim else 0 for leaf in pytree.tree_leaves(samples)}
+    if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"samples must be tensors with one leading dimension N >= 1, got lengths {lengths}")
     total = lengths.pop()
     bound = _Bound(model, margin)
@@ -176,7 +176,7 @@ def output_gradients(
     _checks.integer("chunk_size", chunk_size)
     bound = _Bound(model, margins)
     with torch.no_grad():
-        values, pull = torch.func.vjp(lambda values: bound.call(values, *inputs), chosen)
+        values, pull = torch.func.vjp(lambda values: bound.call(values, *inputs), chosen)  # type: ignore[misc]
         if values.ndim != 1 or len(values) == 0:
             raise ValueError(f"margins must return predictions of shape (K >= 1,), got {tuple(values.shape)}")
         rows = torch.arange(len(values))

@@ -123,7 +123,7 @@ def partition(
 def partition_path(
     affinity: Affinity | npt.ArrayLike,
     *,
-    ridges: Sequence[float] = tuple(round(0.1 * step, 1) for step in range(1, 11)),
+    ridges: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     tasks: Sequence[Hashable] | None = None,
     solver: str = "auto",
     seed: int = 0,
@@ -172,7 +172,8 @@ def round_relaxation(solution: npt.ArrayLike, *, threshold: float | None = None)
     solution : array, shape (n, n)
         X.
     threshold : float, optional
-        Default 1/n: the entries of X for one single group.
+        Default 1/n, the entries of X for one single group, less one per cent, so that a solver's last digits don't
+        break that group up.
 
     Returns
     -------
@@ -191,7 +192,7 @@ def round_relaxation(solution: npt.ArrayLike, *, threshold: float | None = None)
     """
     values = _checks.square("solution", solution)
     n = len(values)
-    limit = 1 / n if threshold is None else threshold
+    limit = 0.99 / n if threshold is None else threshold
     labels = np.full(n, -1, dtype=np.int64)
     for task in range(n):
         if labels[task] < 0:

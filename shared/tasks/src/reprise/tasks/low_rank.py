@@ -104,7 +104,7 @@ def solve_low_rank(
                 top = centred.constant + centred.spread * bound - (ridge or 0.0)
                 return Relaxation(solution, relaxed_value(values, solution, ridge), top, "lowrank")
             factor = _perturbed(factor, _leading(centred.matrix + multipliers), trace)
-            before = np.inf
+            weight, before = float(n), np.inf  # a stiff penalty would push it back
             continue
         if unmet > before / 2:
             weight = min(2 * weight, _LARGEST_WEIGHT * n)  # beyond, the inner problem's conditioning costs more rounds
@@ -145,15 +145,21 @@ def _lagrangian(
 
 def _normalised(variable: Matrix, trace: float | None) -> Matrix:
     centred = variable - variable.mean(axis=0)
-    return centred if trace is None else centred * (np.sqrt(trace) / np.linalg.norm(centred))
+    if trace is not None:
+        centred *= np.sqrt(trace) / np.linalg.norm(centred)
+    return np.asarray(centred)
 
 
 def _leading(matrix: Matrix) -> Matrix:
-    """Eigenvector of JAJ for its largest eigenvalue."""
-    means = matrix.mean(axis=0)
-    centred = matrix - means - means[:, None] + matrix.mean()
+    """Eigenvector of JAJ orthogonal to 1 for its largest eigenvalue."""
     last = len(matrix) - 1
-    return np.asarray(eigh(centred, subset_by_index=[last, last])[1][:, 0])
+    return np.asarray(eigh(_orthogonal_to_ones(matrix), subset_by_index=[last, last])[1][:, 0])
+
+
+def _orthogonal_to_ones(matrix: Matrix) -> Matrix:
+    """JAJ, with the eigenvalue of 1 moved from 0 to below all others."""
+    means = matrix.mean(axis=0)
+    return np.asarray(matrix - means - means[:, None] + matrix.mean() - 2 * np.linalg.norm(matrix) / len(matrix))
 
 
 def _perturbed(factor: Matrix, direction: Matrix, trace: float | None) -> Matrix:
@@ -167,8 +173,7 @@ def _perturbed(factor: Matrix, direction: Matrix, trace: float | None) -> Matrix
 def _bound(matrix: Matrix, offset: float, k: int | None, penalty: float) -> float:
     """Upper bound on ⟨C, X⟩ - penalty (tr X - 1) from multipliers."""
     n = len(matrix)
-    means = matrix.mean(axis=0)
-    centred = matrix - means - means[:, None] + matrix.mean()
+    centred = _orthogonal_to_ones(matrix)
     if k is not None:
         return offset + float(eigh(centred, eigvals_only=True, subset_by_index=[n - k + 1, n - 1]).sum())
     above = eigh(centred, eigvals_only=True, subset_by_value=[penalty, np.inf])

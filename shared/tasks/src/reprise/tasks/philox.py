@@ -36,7 +36,7 @@ def philox(counters: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
     >>> [hex(word) for word in philox((zero, zero, zero, zero), (0, 0)).tolist()]
     ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
     """
-    first, second, third, fourth = torch.broadcast_tensors(*counters)
+    first, second, third, fourth = torch.broadcast_tensors(*counters)  # type: ignore[no-untyped-call]
     low, high = key
     for _ in range(10):
         # int64 products wrap modulo 2^64, which keeps all 64 bits of the product of two 32-bit words

@@ -79,7 +79,7 @@ class RandomProjection:
         else:
             shifts = torch.arange(0, 32, 16, dtype=torch.int64, device=device)
             index = (words.unsqueeze(-1) >> shifts) & 0xFFFF
-        return _table(self.kind, self.dim, dtype, device)[index].reshape(stop - start, -1)[:, : self.dim]
+        return _table(self.kind, self.dim, dtype, device)[index].flatten(1)[:, : self.dim]
 
     def blocks(self, start: int, stop: int, *, dtype: torch.dtype, device: str) -> Iterator[tuple[int, int, Tensor]]:
         """Yield (first row, end row, rows of P) over start <= i < stop, a few MiB at a time."""

@@ -14,13 +14,14 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import cvxpy as cp
+import cvxpy
 import numpy as np
 import numpy.typing as npt
 
 from reprise.tasks import _checks
 
 Matrix = npt.NDArray[np.float64]
+cp: Any = cvxpy  # its atoms are made at import, where type checkers don't see them
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +101,8 @@ def solve_relaxation(
     Examples
     --------
     >>> blocks = np.kron(np.eye(2), np.ones((2, 2)))
-    >>> solve_relaxation(blocks, k=2).matrix.round(3)
-    array([[ 0.5,  0.5, -0. , -0. ],
-           [ 0.5,  0.5, -0. , -0. ],
-           [-0. , -0. ,  0.5,  0.5],
-           [-0. , -0. ,  0.5,  0.5]])
+    >>> bool(np.abs(solve_relaxation(blocks, k=2).matrix - blocks / 2).max() < 1e-6)
+    True
     """
     values = _checks.square("affinity", affinity, symmetric=True)
     n = len(values)
