@@ -229,5 +229,5 @@ def test_a_relaxation_that_is_not_solved_is_an_error_with_its_status(solver, opt
 
 
 def test_a_low_rank_solution_that_is_not_good_enough_is_an_error():
-    with pytest.raises(RuntimeError, match="to a tolerance of 0.001, but after 2 rounds"):
+    with pytest.raises(RuntimeError, match=r"to a tolerance of 0\.001, but after 2 rounds"):
         solve_low_rank(noisy(20, 0), k=3, max_rounds=2)

@@ -126,7 +126,7 @@ def test_ridge_regression_equals_scikit_learn_alone(intercept):
 
 
 def test_batches_of_subsets_do_not_change_the_fits():
-    tasks = {index: task for index, task in enumerate(make_tasks(counts=(9, 9, 9, 9)).values())}
+    tasks = dict(enumerate(make_tasks(counts=(9, 9, 9, 9)).values()))
     many = given_subsets(4, [subset for _ in range(30) for subset in all_pairs(4)])
     few = fit_logistic(tasks, all_pairs(4), ridge=0.1, tolerance=1e-12)
     torch.testing.assert_close(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from typing import Any, TypeVar
 
 import joblib
@@ -202,9 +203,9 @@ def _backend(workers: int, dask: Any) -> Iterator[None]:
             yield
         return
     try:
-        from distributed import Client
+        distributed: Any = import_module("distributed")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("dask needs dask.distributed: install reprise-tasks[dask]") from error
-    with Client(dask, set_as_default=False) if isinstance(dask, str) else nullcontext(dask) as client:
-        with joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
-            yield
+    connection = distributed.Client(dask, set_as_default=False) if isinstance(dask, str) else nullcontext(dask)
+    with connection as client, joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
+        yield

@@ -5,14 +5,14 @@ For every subset S the weighted, offset logistic regression over the pooled pred
     J_S(v) = c_S Σ_{t ∈ D_S} w_t log(1 + exp(-y_t (F_t + g̃_tᵀ v))) + (ridge / 2) ‖v‖²,
 
 with c_S = 1/|D_S| (``reduction="mean"``) or 1 (``"sum"``). Newton's first step comes from per-task statistics alone.
-The exact minimiser follows by Newton's method with conjugate gradients: the factor of the first Hessian preconditions
-all later ones, which differ from it little, and products with the features are shared by all subsets that hold a task,
-one matrix product per task. No Hessian is formed after the first.
+The exact minimiser follows by Newton's method with conjugate gradients, for all subsets at once: products with the
+features are one matrix product per task, shared by the subsets that hold it. The subsets' Hessians differ little from
+multiples of the average over all tasks at v = 0, which preconditions them; no subset's own Hessian is formed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -128,12 +128,19 @@ def fit_logistic(
     designs = [design_matrix(task, intercept) for task in members]
     size = designs[0].shape[1]
     ridges = penalty(size, _checks.number("ridge", ridge, positive=True), intercept).to(designs[0])
+    single_designs = [design.float() for design in designs]
+    basis = _Basis(statistics)
     solutions, norms, most = [], [], 0
     for start in range(0, len(subsets), _BATCH):
         part = subsets.select(slice(start, start + _BATCH))
-        factors, gradients, scales = statistics.systems(part, ridge=ridge, reduction=reduction)
-        problems = _Problems(members, designs, part, scales, ridges)
-        values, relative, steps = _newton(problems, factors, gradients, tolerance, max_steps if exact else 1)
+        scales = statistics.scales(part, reduction)
+        problems = _Problems(members, designs, single_designs, part, scales, ridges)
+        if exact:
+            shares = scales / statistics.scales(part, "mean")  # 1, or the number of predictions for sums
+            values, relative, steps = _newton(problems, basis.inverse(shares, ridge), tolerance, max_steps)
+        else:
+            values, steps = statistics.solve(part, ridge=ridge, reduction=reduction), 1
+            relative = problems.gradient_at(values).norm(dim=1) / problems.first_norms()
         if exact and bool((relative > tolerance).any()):
             worst = int(relative.argmax())
             raise RuntimeError(
@@ -198,19 +205,39 @@ def _fits(subsets: Subsets, values: Tensor, norms: Tensor, steps: int, intercept
     return SubsetFits(subsets, values, torch.zeros_like(values[:, 0]), norms, steps)
 
 
+class _Basis:
+    """Eigenvectors of the Hessian at zero, averaged over all predictions: where every subset's is nearly diagonal."""
+
+    def __init__(self, statistics: TaskStatistics) -> None:
+        average = statistics.hessians.sum(0) / statistics.counts.sum()
+        self.eigenvalues, self.vectors = torch.linalg.eigh(average)
+
+    def inverse(self, shares: Tensor, ridge: float) -> Callable[[Tensor], Tensor]:
+        """Return residuals (B, D) -> (shares · average + ridge)⁻¹ residuals, the preconditioner of each subset."""
+        weights = 1 / (shares[:, None] * self.eigenvalues.clamp_min(0) + ridge)
+        return lambda residuals: ((residuals @ self.vectors) * weights) @ self.vectors.T
+
+
 class _Problems:
     """The objectives of a batch of B subsets; what is per prediction is kept per task, shape (N_i, subsets with i)."""
 
     def __init__(
-        self, tasks: list[TaskFeatures], designs: list[Tensor], subsets: Subsets, scales: Tensor, ridges: Tensor
+        self,
+        tasks: list[TaskFeatures],
+        designs: list[Tensor],
+        single_designs: list[Tensor],
+        subsets: Subsets,
+        scales: Tensor,
+        ridges: Tensor,
     ) -> None:
         self.scales, self.ridges = scales, ridges
-        self.terms = []
-        for index, (task, design) in enumerate(zip(tasks, designs)):
+        self.terms, self.single_designs = [], []
+        for index, (task, design, single) in enumerate(zip(tasks, designs, single_designs)):
             holders = torch.from_numpy(subsets.members[:, index]).nonzero().squeeze(1).to(design.device)
             if len(holders):
                 labels = task.labels.double()[:, None]
                 offsets = labels * task.offsets.double()[:, None]
+                self.single_designs.append(single)
                 self.terms.append((design, holders, labels, task.weights.double()[:, None], offsets))
 
     def signed_margins(self, values: Tensor, *, offset: bool) -> list[Tensor]:
@@ -219,6 +246,14 @@ class _Problems:
             labels * (design @ values[holders].T) + (offsets if offset else 0)
             for design, holders, labels, _, offsets in self.terms
         ]
+
+    def gradient_at(self, values: Tensor) -> Tensor:
+        return self.gradient(values, self.signed_margins(values, offset=True))
+
+    def first_norms(self) -> Tensor:
+        zero = torch.zeros((len(self.scales), len(self.ridges))).to(self.ridges)
+        norms: Tensor = self.gradient_at(zero).norm(dim=1)
+        return norms.clamp_min(torch.finfo(torch.float64).tiny)
 
     def objective(self, values: Tensor, margins: list[Tensor]) -> Tensor:
         total = 0.5 * (self.ridges * values**2).sum(1)
@@ -235,33 +270,33 @@ class _Problems:
 
     def curvatures(self, margins: list[Tensor]) -> list[Tensor]:
         return [
-            weights * torch.sigmoid(margin) * torch.sigmoid(-margin)
+            (weights * torch.sigmoid(margin) * torch.sigmoid(-margin)).float()
             for (_, _, _, weights, _), margin in zip(self.terms, margins)
         ]
 
     def hessian_product(self, directions: Tensor, curvatures: list[Tensor]) -> Tensor:
-        total = self.ridges * directions
-        for (design, holders, _, _, _), curvature in zip(self.terms, curvatures):
-            inner = curvature * (design @ directions[holders].T)
+        """Hessian times directions, in float32: few digits do here, as Newton's gradients stay in float64."""
+        total, single = self.ridges * directions, directions.float()
+        for (_, holders, _, _, _), design, curvature in zip(self.terms, self.single_designs, curvatures):
+            inner = curvature * (design @ single[holders].T)
             total[holders] += self.scales[holders, None] * (inner.T @ design)
         return total
 
 
 def _newton(
-    problems: _Problems, factors: Tensor, gradients: Tensor, tolerance: float, max_steps: int
+    problems: _Problems, precondition: Callable[[Tensor], Tensor], tolerance: float, max_steps: int
 ) -> tuple[Tensor, Tensor, int]:
     """Minimise from v = 0; return values (B, D), relative gradient norms (B,) and the number of steps."""
-    values = torch.zeros_like(gradients)
+    values = torch.zeros((len(problems.scales), len(problems.ridges))).to(problems.ridges)
     margins = problems.signed_margins(values, offset=True)
-    objective = problems.objective(values, margins)
+    objective, gradients = problems.objective(values, margins), problems.gradient(values, margins)
     first = gradients.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
     relative, steps = gradients.norm(dim=1) / first, 0
     while steps < max_steps and bool((relative > tolerance).any()):
-        if steps == 0:  # at zero the factor is the Hessian's own
-            directions = -torch.cholesky_solve(gradients.unsqueeze(-1), factors).squeeze(-1)
-        else:
-            forcing = torch.minimum(relative, torch.tensor(0.1)).clamp_min(0.3 * tolerance / relative.clamp_min(1e-300))
-            directions = _conjugate_gradients(problems, problems.curvatures(margins), factors, gradients, forcing)
+        # as exact as the step deserves, never more than the tolerance asks for or float32 can give
+        wanted = torch.maximum(relative.clamp_max(0.1), 0.3 * tolerance / relative.clamp_min(tolerance))
+        forcing = wanted.clamp_min(1e-4)
+        directions = _conjugate_gradients(problems, problems.curvatures(margins), precondition, gradients, forcing)
         directions[relative <= tolerance] = 0
         changes = problems.signed_margins(directions, offset=False)
         lengths, objective = _line_search(problems, values, directions, margins, changes, objective, gradients)
@@ -275,15 +310,19 @@ def _newton(
 
 
 def _conjugate_gradients(
-    problems: _Problems, curvatures: list[Tensor], factors: Tensor, gradients: Tensor, forcing: Tensor
+    problems: _Problems,
+    curvatures: list[Tensor],
+    precondition: Callable[[Tensor], Tensor],
+    gradients: Tensor,
+    forcing: Tensor,
 ) -> Tensor:
     """Solve H p = -gradient for all subsets, each until its residual has shrunk to `forcing` of the gradient."""
     directions = torch.zeros_like(gradients)
     residuals = -gradients
     goal = forcing * residuals.norm(dim=1)
-    scaled = torch.cholesky_solve(residuals.unsqueeze(-1), factors).squeeze(-1)
+    scaled = precondition(residuals)
     search, inner = scaled, (residuals * scaled).sum(1)
-    for _ in range(gradients.shape[1]):
+    for _ in range(2 * gradients.shape[1]):
         active = residuals.norm(dim=1) > goal
         if not bool(active.any()):
             break
@@ -292,7 +331,7 @@ def _conjugate_gradients(
         lengths = torch.where(active, inner / torch.where(active, curved, 1.0), 0.0)[:, None]
         directions = directions + lengths * search
         residuals = residuals - lengths * products
-        scaled = torch.cholesky_solve(residuals.unsqueeze(-1), factors).squeeze(-1)
+        scaled = precondition(residuals)
         following = (residuals * scaled).sum(1)
         search = scaled + (following / torch.where(active, inner, 1.0))[:, None] * search
         inner = following

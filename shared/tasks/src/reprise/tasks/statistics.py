@@ -86,31 +86,33 @@ class TaskStatistics:
         ValueError
             If the subsets' tasks are not these, or ridge or reduction are out of range.
         """
-        solutions = []
+        ridge = _checks.number("ridge", ridge, positive=True)
+        size, solutions = self.gradients.shape[1], []
         for start in range(0, len(subsets), _BATCH):
-            factors, gradients, _ = self.systems(
-                subsets.select(slice(start, start + _BATCH)), ridge=ridge, reduction=reduction
-            )
+            part = subsets.select(slice(start, start + _BATCH))
+            members, scales = self._members(part), self.scales(part, reduction)
+            hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size) * scales[:, None, None]
+            hessians += torch.diag(penalty(size, ridge, self.intercept).to(hessians))
+            factors, failed = torch.linalg.cholesky_ex(hessians)
+            if bool(failed.any()):
+                worst = part.names(int(failed.nonzero()[0]))
+                raise ValueError(f"ridge must be large enough for a positive definite system, got {ridge} for {worst}")
+            gradients = (members @ self.gradients) * scales[:, None]
             solutions.append(-torch.cholesky_solve(gradients.unsqueeze(-1), factors).squeeze(-1))
         return torch.cat(solutions)
 
-    def systems(self, subsets: Subsets, *, ridge: float, reduction: str = "mean") -> tuple[Tensor, Tensor, Tensor]:
-        """Cholesky factors (m, D, D), gradients (m, D) and loss scales (m,) of the subsets' problems at w = 0."""
-        ridge = _checks.number("ridge", ridge, positive=True)
+    def scales(self, subsets: Subsets, reduction: str) -> Tensor:
+        """Factor c_S of each subset's summed loss, shape (m,): one over its number of predictions, or 1."""
         _checks.choice("reduction", reduction, ("mean", "sum"))
+        members = self._members(subsets)
+        return 1 / (members @ self.counts) if reduction == "mean" else torch.ones_like(members[:, 0])
+
+    def _members(self, subsets: Subsets) -> Tensor:
+        """Indicators (m, n) of the subsets, columns in the order of these tasks."""
         if set(subsets.tasks) != set(self.tasks):
             raise ValueError(f"subsets must be of the tasks {list(self.tasks)}, got {list(subsets.tasks)}")
         order = [subsets.tasks.index(name) for name in self.tasks]
-        members = torch.from_numpy(subsets.members[:, order]).to(self.gradients)
-        size = self.gradients.shape[1]
-        scales = 1 / (members @ self.counts) if reduction == "mean" else torch.ones_like(members[:, 0])
-        hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size) * scales[:, None, None]
-        hessians += torch.diag(penalty(size, ridge, self.intercept).to(hessians))
-        factors, failed = torch.linalg.cholesky_ex(hessians)
-        if bool(failed.any()):
-            worst = subsets.names(int(failed.nonzero()[0]))
-            raise ValueError(f"ridge must be large enough for a positive definite system, got {ridge} for {worst}")
-        return factors, (members @ self.gradients) * scales[:, None], scales
+        return torch.from_numpy(subsets.members[:, order]).to(self.gradients)
 
 
 def logistic_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: bool = False) -> TaskStatistics:
