@@ -103,9 +103,7 @@ class TaskStatistics:
 
     def scales(self, subsets: Subsets, reduction: str) -> Tensor:
         """Factor c_S of each subset's summed loss, shape (m,): one over its number of predictions, or 1."""
-        _checks.choice("reduction", reduction, ("mean", "sum"))
-        members = self._members(subsets)
-        return 1 / (members @ self.counts) if reduction == "mean" else torch.ones_like(members[:, 0])
+        return subset_scales(self._members(subsets), self.counts, reduction)
 
     def _members(self, subsets: Subsets) -> Tensor:
         """Indicators (m, n) of the subsets, columns in the order of these tasks."""
@@ -188,10 +186,16 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
     return _gather(tasks, hessians, gradients, intercept)
 
 
-def design_matrix(task: TaskFeatures, intercept: bool) -> Tensor:
-    """Features in float64, with a last column of ones for an intercept; shape (N, D)."""
-    features = task.features.detach().double()
+def design_matrix(task: TaskFeatures, intercept: bool, *, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Features, with a last column of ones for an intercept; shape (N, D)."""
+    features = task.features.detach().to(dtype)
     return torch.cat((features, torch.ones_like(features[:, :1])), dim=1) if intercept else features
+
+
+def subset_scales(members: Tensor, counts: Tensor, reduction: str) -> Tensor:
+    """Factors c_S of the subsets with these indicators (m, n) of tasks with these numbers of predictions (n,)."""
+    _checks.choice("reduction", reduction, ("mean", "sum"))
+    return 1 / (members @ counts) if reduction == "mean" else torch.ones_like(members[:, 0])
 
 
 def penalty(size: int, ridge: float, intercept: bool) -> Tensor:
