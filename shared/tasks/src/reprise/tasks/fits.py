@@ -5,9 +5,9 @@ For every subset S the weighted, offset logistic regression over the pooled pred
     J_S(v) = c_S Σ_{t ∈ D_S} w_t log(1 + exp(-y_t (F_t + g̃_tᵀ v))) + (ridge / 2) ‖v‖²,
 
 with c_S = 1/|D_S| (``reduction="mean"``) or 1 (``"sum"``). Newton's first step comes from per-task statistics alone.
-The exact minimiser follows by Newton's method with conjugate gradients, for all subsets at once: products with the
-features are one matrix product per task, shared by the subsets that hold it. The subsets' Hessians differ little from
-multiples of the average over all tasks at v = 0, which preconditions them; no subset's own Hessian is formed.
+The exact minimiser follows by quasi-Newton steps for all subsets at once: products with the features are one matrix
+product per task, shared by the subsets that hold it, and the average Hessian over all tasks at v = 0 is where every
+subset's approximation begins.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from torch import Tensor
 from reprise.tasks import _checks
 from reprise.tasks.features import TaskFeatures, check_tasks
 from reprise.tasks.logistic import LogisticProblems, Task
-from reprise.tasks.newton import newton
-from reprise.tasks.preconditioner import Basis, Preconditioner
+from reprise.tasks.quasi_newton import AverageHessian, minimise
 from reprise.tasks.statistics import (
     TaskStatistics,
     logistic_statistics,
@@ -48,7 +47,7 @@ class SubsetFits:
     gradient_norms : Tensor, shape (m,), float64
         ‖∇J_S‖ at the solution relative to ‖∇J_S(0)‖; what the first step leaves, where no more was asked for.
     steps : int
-        Newton steps of the subset that took most.
+        Steps of the subset that took most.
     """
 
     subsets: Subsets
@@ -89,9 +88,9 @@ def fit_logistic(
     exact : bool
         False stops after the first Newton step, which needs `statistics` only.
     tolerance : float
-        Newton stops where ‖∇J_S(v)‖ <= tolerance · ‖∇J_S(0)‖.
+        Steps stop where ‖∇J_S(v)‖ <= tolerance · ‖∇J_S(0)‖, both computed in float64.
     max_steps : int
-        Newton steps allowed.
+        Steps allowed.
     statistics : TaskStatistics, optional
         ``logistic_statistics(tasks)`` where it is already there.
 
@@ -124,14 +123,17 @@ def fit_logistic(
     _checks.integer("max_steps", max_steps)
     if statistics is not None and statistics.intercept != intercept:
         raise ValueError(f"statistics must have intercept={intercept}, got intercept={statistics.intercept}")
-    members = [Task.of(task, intercept) for task in check_tasks(tasks, subsets.tasks, signs=True)]
+    if statistics is not None and set(statistics.tasks) != set(subsets.tasks):
+        raise ValueError(f"statistics must be of the tasks {list(subsets.tasks)}, got {list(statistics.tasks)}")
+    members = [Task(task, intercept) for task in check_tasks(tasks, subsets.tasks, signs=True)]
     ridges = penalty(members[0].design.shape[1], ridge, intercept).to(members[0].weights)
-    if exact:
-        basis = _basis(members, subsets, statistics)
-    elif statistics is None:
-        statistics = logistic_statistics(tasks, intercept=intercept)
     counts = torch.tensor([len(task.weights) for task in members]).to(ridges)
-    batch = max(1, _PREDICTIONS // sum(len(task.weights) for task in members))
+    if exact:
+        total = sum(task.hessian() for task in members) if statistics is None else statistics.hessians.sum(0)
+        average = AverageHessian(total / counts.sum())
+    else:
+        quadratic = statistics or logistic_statistics(tasks, intercept=intercept)
+    batch = max(1, _PREDICTIONS // int(counts.sum()))
     solutions, norms, most = [], [], 1
     for start in range(0, len(subsets), batch):
         part = subsets.select(slice(start, start + batch))
@@ -139,17 +141,17 @@ def fit_logistic(
         scales = subset_scales(indicators, counts, reduction)
         problems = LogisticProblems(members, part, scales, ridges)
         if exact:
-            precondition = Preconditioner(basis, ridges, indicators, scales)
-            values, relative, steps = newton(problems, precondition, tolerance, max_steps)
+            precondition = average.inverse(scales * (indicators @ counts), ridge)
+            values, relative, steps = minimise(problems, precondition, tolerance, max_steps)
             most = max(most, steps)
             worst = int(relative.argmax())
-            if relative[worst] > tolerance:
+            if not relative[worst] <= tolerance:
                 raise RuntimeError(
                     f"the fit of subset {part.names(worst)} reached a relative gradient norm of {relative[worst]:.1e} "
-                    f"in {steps} Newton steps, wanted {tolerance:.1e}; raise ridge or max_steps"
+                    f"in {steps} steps, wanted {tolerance:.1e}; raise ridge or max_steps"
                 )
         else:
-            values = statistics.solve(part, ridge=ridge, reduction=reduction)
+            values = quadratic.solve(part, ridge=ridge, reduction=reduction)
             first = problems.start().gradients.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
             relative = problems.evaluate(values).gradients.norm(dim=1) / first
         solutions.append(values)
@@ -207,11 +209,3 @@ def _fits(subsets: Subsets, values: Tensor, norms: Tensor, steps: int, intercept
     if intercept:
         return SubsetFits(subsets, values[:, :-1], values[:, -1], norms, steps)
     return SubsetFits(subsets, values, torch.zeros_like(values[:, 0]), norms, steps)
-
-
-def _basis(members: list[Task], subsets: Subsets, statistics: TaskStatistics | None) -> Basis:
-    counts = torch.tensor([len(task.weights) for task in members]).to(members[0].weights)
-    if statistics is None:
-        return Basis(torch.stack([task.hessian() for task in members]), counts)
-    order = [statistics.tasks.index(name) for name in subsets.tasks]
-    return Basis(statistics.hessians[order], counts)

@@ -1,9 +1,8 @@
-"""The logistic regressions of a batch of subsets as one problem: gradients and Hessian products for all of them.
+"""The logistic regressions of a batch of subsets as one problem: gradients and Hessian products of all of them.
 
-Products with the features are one matrix product per task, shared by the subsets that hold it, and run in float32: a
-gradient is kept up to date by adding what a step changes, so that rounding errs relative to the step and not to the
-whole. The errors' bounds are added up; `Position.errors` says how far a gradient can be off, and `evaluate` computes it
-anew in float64. What is per prediction is kept in float64, shape (subsets with the task, N).
+Products with the features are one matrix product per task, shared by the subsets that hold it. A `Position` is computed
+in float64; a step from there needs the products of what it changes only, which run in float32 and so err relative to
+the step and not to the whole. What is per prediction is kept in float64, shape (subsets with the task, N).
 """
 
 from __future__ import annotations
@@ -17,29 +16,15 @@ from reprise.tasks.features import TaskFeatures
 from reprise.tasks.statistics import design_matrix
 from reprise.tasks.subsets import Subsets
 
-_ROUNDING = 4 * torch.finfo(torch.float32).eps  # of a float32 product, relative to its factors' norms
 
-
-@dataclass(frozen=True, eq=False)
 class Task:
-    """One task's predictions: design (N, D) in float32 as well, targets 0 or 1, weights and offsets (N,) in float64."""
+    """One task's predictions: design (N, D) in float32, targets 0 or 1, weights and offsets (N,) in float64."""
 
-    features: TaskFeatures
-    design: Tensor
-    targets: Tensor
-    weights: Tensor
-    offsets: Tensor
-    lengths: Tensor
-    steepness: float
-
-    @classmethod
-    def of(cls, features: TaskFeatures, intercept: bool) -> Task:
-        """Prepare a task; its rows' norms (N,) and a bound on its Hessian's trace are for the bounds on errors."""
-        design = design_matrix(features, intercept, dtype=torch.float32)
-        targets, weights = (features.labels.double() + 1) / 2, features.weights.double()
-        lengths = design.norm(dim=1)
-        steepness = (weights @ lengths.double() ** 2).item() / 4
-        return cls(features, design, targets, weights, features.offsets.double(), lengths, steepness)
+    def __init__(self, features: TaskFeatures, intercept: bool) -> None:
+        self.features, self.intercept = features, intercept
+        self.design = design_matrix(features, intercept, dtype=torch.float32)
+        self.targets, self.weights = (features.labels.double() + 1) / 2, features.weights.double()
+        self.offsets = features.offsets.double()
 
     def slopes(self, predictions: Tensor) -> Tensor:
         """Derivatives of the losses, w (σ(F) - target)."""
@@ -47,23 +32,19 @@ class Task:
 
     def curvatures(self, predictions: Tensor) -> Tensor:
         """Second derivatives of the losses, w σ(F) (1 - σ(F)), in float32."""
-        chances = torch.sigmoid(predictions.float())
-        return chances * (1 - chances) * self.weights.float()
+        return (torch.sigmoid(predictions) * torch.sigmoid(-predictions) * self.weights).float()
 
     def hessian(self) -> Tensor:
-        """Σ w σ(F₀) (1 - σ(F₀)) g̃g̃ᵀ, shape (D, D), float32: what preconditions."""
+        """Σ w σ(F₀) (1 - σ(F₀)) g̃g̃ᵀ, shape (D, D), in float32."""
         return self.design.T @ (self.design * self.curvatures(self.offsets)[:, None])
 
 
 @dataclass(frozen=True, eq=False)
 class Position:
-    """Where B subsets stand: values and gradients (B, D), bounds on the gradients' errors (B,), and per task its
-    predictions and their slopes, (subsets with the task, N).
-    """
+    """Where B subsets stand: values and gradients (B, D), and per task its predictions and their slopes."""
 
     values: Tensor
     gradients: Tensor
-    errors: Tensor
     predictions: list[Tensor]
     slopes: list[Tensor]
 
@@ -89,21 +70,21 @@ class LogisticProblems:
 
     def start(self) -> Position:
         """All at v = 0, where a task has the same gradient in every subset."""
-        gradients = torch.zeros((len(self.scales), len(self.ridges))).to(self.ridges)
-        position = Position(gradients.clone(), gradients, torch.zeros_like(self.scales), [], [])
+        values = torch.zeros((len(self.scales), len(self.ridges))).to(self.ridges)
+        position = Position(values, torch.zeros_like(values), [], [])
         for task, holders in self.terms:
             slopes = task.slopes(task.offsets)
-            position.gradients[holders] += self.scales[holders, None] * (slopes.float() @ task.design)
-            position.errors[holders] += _ROUNDING * self.scales[holders] * (slopes.abs() @ task.lengths.double())
+            gradient = slopes @ design_matrix(task.features, task.intercept)
+            position.gradients[holders] += self.scales[holders, None] * gradient
             position.predictions.append(task.offsets.expand(len(holders), -1))
             position.slopes.append(slopes.expand(len(holders), -1))
         return position
 
     def evaluate(self, values: Tensor) -> Position:
         """All at `values`, in float64 throughout."""
-        position = Position(values, self.ridges * values, torch.zeros_like(self.scales), [], [])
+        position = Position(values, self.ridges * values, [], [])
         for task, holders in self.terms:
-            design = design_matrix(task.features, values.shape[1] > task.features.features.shape[1])
+            design = design_matrix(task.features, task.intercept)
             predictions = (values[holders] @ design.T).add_(task.offsets)
             slopes = task.slopes(predictions)
             position.gradients[holders] += self.scales[holders, None] * (slopes @ design)
@@ -112,36 +93,25 @@ class LogisticProblems:
         return position
 
     def changes(self, directions: Tensor) -> list[Tensor]:
-        """Per task g̃ᵀ direction, float32."""
+        """What directions (B, D) change in each task's predictions."""
         single = directions.float()
         return [single[holders] @ task.design.T for task, holders in self.terms]
 
-    def moved(self, position: Position, directions: Tensor, changes: list[Tensor], lengths: Tensor) -> Position:
+    def moved(self, here: Position, directions: Tensor, changes: list[Tensor], lengths: Tensor) -> Position:
         """The position after steps of the given lengths (B,) along directions whose `changes` these are."""
         steps = lengths[:, None] * directions
-        reached = Position(
-            position.values + steps, position.gradients + self.ridges * steps, position.errors.clone(), [], []
-        )
-        sizes = steps.norm(dim=1)
-        for (task, holders), before, slopes, change in zip(self.terms, position.predictions, position.slopes, changes):
-            predictions = before + lengths[holders, None] * change
-            after = task.slopes(predictions)
-            difference = (after - slopes).float()
-            reached.gradients[holders] += self.scales[holders, None] * (difference @ task.design)
-            # the product just made, and through the slopes (at most w/4 steep) the changes that it came from
-            bound = difference.abs() @ task.lengths + task.steepness * sizes[holders]
-            reached.errors[holders] += _ROUNDING * self.scales[holders] * bound
-            reached.predictions.append(predictions)
-            reached.slopes.append(after)
-        return reached
+        there = Position(here.values + steps, here.gradients + self.ridges * steps, [], [])
+        for (task, holders), predictions, slopes, change in zip(self.terms, here.predictions, here.slopes, changes):
+            reached = (lengths[holders, None] * change).add_(predictions)
+            after = task.slopes(reached)
+            there.gradients[holders] += self.scales[holders, None] * ((after - slopes).float() @ task.design)
+            there.predictions.append(reached)
+            there.slopes.append(after)
+        return there
 
-    def curvatures(self, position: Position) -> list[Tensor]:
-        """Second derivatives per prediction, for `hessian_product`."""
-        return [task.curvatures(predictions) for (task, _), predictions in zip(self.terms, position.predictions)]
-
-    def hessian_product(self, directions: Tensor, curvatures: list[Tensor]) -> Tensor:
-        """Hessians times directions, (B, D), to float32's accuracy."""
+    def hessian_product(self, here: Position, directions: Tensor) -> Tensor:
+        """Hessians at `here` times directions, (B, D), in float32."""
         total = self.ridges * directions
-        for (task, holders), curvature, change in zip(self.terms, curvatures, self.changes(directions)):
-            total[holders] += self.scales[holders, None] * ((curvature * change) @ task.design)
+        for (task, holders), predictions, change in zip(self.terms, here.predictions, self.changes(directions)):
+            total[holders] += self.scales[holders, None] * ((task.curvatures(predictions) * change) @ task.design)
         return total

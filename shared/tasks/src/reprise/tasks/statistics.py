@@ -91,13 +91,14 @@ class TaskStatistics:
         for start in range(0, len(subsets), _BATCH):
             part = subsets.select(slice(start, start + _BATCH))
             members, scales = self._members(part), self.scales(part, reduction)
-            hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size) * scales[:, None, None]
-            hessians += torch.diag(penalty(size, ridge, self.intercept).to(hessians))
+            members = members * scales[:, None]
+            hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size)
+            hessians.diagonal(dim1=1, dim2=2).add_(penalty(size, ridge, self.intercept).to(hessians))
             factors, failed = torch.linalg.cholesky_ex(hessians)
             if bool(failed.any()):
                 worst = part.names(int(failed.nonzero()[0]))
                 raise ValueError(f"ridge must be large enough for a positive definite system, got {ridge} for {worst}")
-            gradients = (members @ self.gradients) * scales[:, None]
+            gradients = members @ self.gradients
             solutions.append(-torch.cholesky_solve(gradients.unsqueeze(-1), factors).squeeze(-1))
         return torch.cat(solutions)
 
