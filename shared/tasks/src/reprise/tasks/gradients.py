@@ -7,7 +7,7 @@ Two ways, after how the model makes its predictions:
 - `output_gradients`: many predictions from one forward pass whose samples can't be stacked (all nodes of a graph at all
   steps of a run): one forward pass, then vmapped vector-Jacobian products in chunks of outputs, with a cap on how many.
 
-With a projection, at most `chunk_size` gradients of full length p exist at a time: each chunk becomes d numbers at once.
+With a projection, at most `chunk_size` gradients of full length p exist at a time: each becomes d numbers at once.
 """
 
 from __future__ import annotations

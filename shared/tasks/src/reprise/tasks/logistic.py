@@ -18,11 +18,11 @@ from reprise.tasks.subsets import Subsets
 
 
 class Task:
-    """One task's predictions: design (N, D) in float32, targets 0 or 1, weights and offsets (N,) in float64."""
+    """One task's predictions: design (N, D), targets 0 or 1, weights and offsets (N,); the design in float32 too."""
 
     def __init__(self, features: TaskFeatures, intercept: bool) -> None:
-        self.features, self.intercept = features, intercept
-        self.design = design_matrix(features, intercept, dtype=torch.float32)
+        self.design = design_matrix(features, intercept)
+        self.single_design = self.design.float()
         self.targets, self.weights = (features.labels.double() + 1) / 2, features.weights.double()
         self.offsets = features.offsets.double()
 
@@ -36,7 +36,7 @@ class Task:
 
     def hessian(self) -> Tensor:
         """Σ w σ(F₀) (1 - σ(F₀)) g̃g̃ᵀ, shape (D, D), in float32."""
-        return self.design.T @ (self.design * self.curvatures(self.offsets)[:, None])
+        return self.single_design.T @ (self.single_design * self.curvatures(self.offsets)[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,7 @@ class LogisticProblems:
         position = Position(values, torch.zeros_like(values), [], [])
         for task, holders in self.terms:
             slopes = task.slopes(task.offsets)
-            gradient = slopes @ design_matrix(task.features, task.intercept)
-            position.gradients[holders] += self.scales[holders, None] * gradient
+            position.gradients[holders] += self.scales[holders, None] * (slopes @ task.design)
             position.predictions.append(task.offsets.expand(len(holders), -1))
             position.slopes.append(slopes.expand(len(holders), -1))
         return position
@@ -84,10 +83,9 @@ class LogisticProblems:
         """All at `values`, in float64 throughout."""
         position = Position(values, self.ridges * values, [], [])
         for task, holders in self.terms:
-            design = design_matrix(task.features, task.intercept)
-            predictions = (values[holders] @ design.T).add_(task.offsets)
+            predictions = (values[holders] @ task.design.T).add_(task.offsets)
             slopes = task.slopes(predictions)
-            position.gradients[holders] += self.scales[holders, None] * (slopes @ design)
+            position.gradients[holders] += self.scales[holders, None] * (slopes @ task.design)
             position.predictions.append(predictions)
             position.slopes.append(slopes)
         return position
@@ -95,7 +93,7 @@ class LogisticProblems:
     def changes(self, directions: Tensor) -> list[Tensor]:
         """What directions (B, D) change in each task's predictions."""
         single = directions.float()
-        return [single[holders] @ task.design.T for task, holders in self.terms]
+        return [single[holders] @ task.single_design.T for task, holders in self.terms]
 
     def moved(self, here: Position, directions: Tensor, changes: list[Tensor], lengths: Tensor) -> Position:
         """The position after steps of the given lengths (B,) along directions whose `changes` these are."""
@@ -104,7 +102,7 @@ class LogisticProblems:
         for (task, holders), predictions, slopes, change in zip(self.terms, here.predictions, here.slopes, changes):
             reached = (lengths[holders, None] * change).add_(predictions)
             after = task.slopes(reached)
-            there.gradients[holders] += self.scales[holders, None] * ((after - slopes).float() @ task.design)
+            there.gradients[holders] += self.scales[holders, None] * ((after - slopes).float() @ task.single_design)
             there.predictions.append(reached)
             there.slopes.append(after)
         return there
@@ -113,5 +111,6 @@ class LogisticProblems:
         """Hessians at `here` times directions, (B, D), in float32."""
         total = self.ridges * directions
         for (task, holders), predictions, change in zip(self.terms, here.predictions, self.changes(directions)):
-            total[holders] += self.scales[holders, None] * ((task.curvatures(predictions) * change) @ task.design)
+            products = (task.curvatures(predictions) * change) @ task.single_design
+            total[holders] += self.scales[holders, None] * products
         return total

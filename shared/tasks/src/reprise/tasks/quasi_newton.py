@@ -6,7 +6,7 @@ subsets' own Hessians differ, there and where they move, the updates learn from 
 pass over the predictions, in float32. As in iterative refinement, gradients are computed anew in float64 whenever they
 have shrunk by what float32 can follow, and at the end.
 
-Where a step leaves most of a gradient (labels that are nearly separable), an exact Newton step follows, by conjugate
+Where gradients don't halve from step to step (labels that are nearly separable), an exact Newton step follows, by conjugate
 gradients with the same updates as preconditioner (Morales and Nocedal 2000, "Automatic preconditioning by limited
 memory quasi-Newton updating").
 """
@@ -22,7 +22,6 @@ from reprise.tasks.logistic import LogisticProblems, Position
 
 _MEMORY = 10  # pairs of steps and gradient changes
 _REACH = 1e-5  # shrinkage of a gradient that float32 can follow, with two digits to spare
-_SLOW = 0.5  # share of a gradient that a good step does not leave
 _HALVINGS = 40
 
 Precondition = Callable[[Tensor], Tensor]
@@ -81,8 +80,9 @@ def minimise(
 def _descend(
     problems: LogisticProblems, here: Position, updates: Updates, goals: Tensor, max_steps: int
 ) -> tuple[Position, int, bool]:
-    """Quasi-Newton steps down to gradients of norm `goals` (B,), or until one leaves most of a gradient."""
+    """Quasi-Newton steps down to gradients of norm `goals` (B,), or until one falls behind halving at every step."""
     norms = here.gradients.norm(dim=1)
+    allowed = norms  # one step late, as a gradient need not fall at each
     for taken in range(max_steps):
         moving = norms > goals
         if not bool(moving.any()):
@@ -90,11 +90,10 @@ def _descend(
         directions = torch.where(moving[:, None], -updates.inverse(here.gradients), 0.0)
         there = _step(problems, here, directions)
         updates.learn(here, there)
-        left = there.gradients.norm(dim=1)
-        fast = not bool((moving & (left > _SLOW * norms)).any())
-        here, norms = there, left
-        if not fast:
+        here, norms = there, there.gradients.norm(dim=1)
+        if bool((moving & (norms > allowed)).any()):
             return here, taken + 1, False
+        allowed = allowed / 2
     return here, max_steps, True
 
 

@@ -187,9 +187,9 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
     return _gather(tasks, hessians, gradients, intercept)
 
 
-def design_matrix(task: TaskFeatures, intercept: bool, *, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Features, with a last column of ones for an intercept; shape (N, D)."""
-    features = task.features.detach().to(dtype)
+def design_matrix(task: TaskFeatures, intercept: bool) -> Tensor:
+    """Features, with a last column of ones for an intercept; shape (N, D), float64."""
+    features = task.features.detach().double()
     return torch.cat((features, torch.ones_like(features[:, :1])), dim=1) if intercept else features
 
 
