@@ -6,9 +6,9 @@ subsets' own Hessians differ, there and where they move, the updates learn from 
 pass over the predictions, in float32. As in iterative refinement, gradients are computed anew in float64 whenever they
 have shrunk by what float32 can follow, and at the end.
 
-Where gradients don't halve from step to step (labels that are nearly separable), an exact Newton step follows, by conjugate
-gradients with the same updates as preconditioner (Morales and Nocedal 2000, "Automatic preconditioning by limited
-memory quasi-Newton updating").
+Where gradients don't halve from step to step (labels that are nearly separable), an exact Newton step follows, by
+conjugate gradients with the same updates as preconditioner (Morales and Nocedal 2000, "Automatic preconditioning by
+limited memory quasi-Newton updating").
 """
 
 from __future__ import annotations
