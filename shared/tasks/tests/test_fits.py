@@ -195,6 +195,7 @@ def test_an_intercept_without_a_minimiser_is_reported_with_its_subset():
             lambda t, s: fit_logistic(t, s, ridge=1.0, statistics=logistic_statistics(dict(enumerate(t.values())))),
             "of t",
         ),
+        (lambda t, s: fit_logistic(make_tasks(spread=1e30), s, ridge=1.0), "Hessian of features in float32 must be"),
         (lambda t, s: linearised_scores(fit_logistic(t, s, ridge=1.0), make_tasks(dim=3)), "dimension 6, got 3"),
         (lambda t, s: logistic_statistics(t).joined(logistic_statistics(t)), "more than once: 'jump'"),
         (lambda t, s: logistic_statistics({**t, "run": TaskFeatures(torch.ones(2, 3))}), "features of one dimension"),

@@ -74,7 +74,7 @@ def fit_logistic(
     Parameters
     ----------
     tasks : mapping from names to TaskFeatures
-        Labels -1 or +1. All on one device, where the work is done, in float64.
+        Labels -1 or +1. All on one device, where the work is done, in float32 with corrections in float64.
     subsets : Subsets
         Of the same names.
     ridge : float
@@ -101,14 +101,16 @@ def fit_logistic(
     Raises
     ------
     ValueError
-        If tasks and subsets don't fit, labels aren't signs or an argument is out of range.
+        If tasks and subsets don't fit, labels aren't signs, an argument is out of range or squared features exceed
+        float32's range.
     RuntimeError
         If a subset needs more than `max_steps`: the message names it and the norm that was reached.
 
     Notes
     -----
-    Time O(n N d²) for the statistics, O(m d³) for the factors, and O(m s N d) per conjugate-gradient step, for m
-    subsets of s tasks with N predictions each.
+    For n tasks and m subsets of s tasks with N predictions each: time O(n N d² + d³) for the average Hessian and its
+    eigenvectors and O(m s N d) per step; with ``exact=False``, O(n N d²) for the statistics and O(m d³) to solve.
+    Memory for the features in both precisions and four float64 numbers per prediction and subset, 2²³ pairs at a time.
 
     Examples
     --------
@@ -130,7 +132,7 @@ def fit_logistic(
     counts = torch.tensor([len(task.weights) for task in members]).to(ridges)
     if exact:
         total = sum(task.hessian() for task in members) if statistics is None else statistics.hessians.sum(0)
-        average = AverageHessian(total / counts.sum())
+        average = AverageHessian(_checks.finite("Hessian of features in float32", total / counts.sum()))
     else:
         quadratic = statistics or logistic_statistics(tasks, intercept=intercept)
     batch = max(1, _PREDICTIONS // int(counts.sum()))

@@ -62,7 +62,7 @@ def minimise(
     updates, steps = Updates(precondition), 0
     while True:
         relative = here.gradients.norm(dim=1) / first
-        if steps == max_steps or bool((relative <= tolerance).all()):
+        if steps == max_steps or not bool((relative > tolerance).any()):
             return here.values, relative, steps
         goals = first * torch.where(relative > tolerance, (_REACH * relative).clamp_min(0.8 * tolerance), torch.inf)
         here, taken, fast = _descend(problems, here, updates, goals, max_steps - steps)
