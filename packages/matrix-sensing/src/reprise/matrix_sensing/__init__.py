@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reprise.matrix_sensing.descent import Path, gradient_descent, gradient_descent_batch
     from reprise.matrix_sensing.diagnostics import principal_angle, recovery_error, signal_error_split
     from reprise.matrix_sensing.estimator import MatrixSensing
+    from reprise.matrix_sensing.incremental import RankPath, rank_path
     from reprise.matrix_sensing.measurements import (
         CallableMeasurements,
         DenseMeasurements,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from reprise.matrix_sensing.nuclear_norm import minimum_nuclear_norm
     from reprise.matrix_sensing.problem import SensingProblem
     from reprise.matrix_sensing.projected import projected_gradient_descent
-    from reprise.matrix_sensing.incremental import RankPath, rank_path
     from reprise.matrix_sensing.truncated import truncated_gradient_descent
     from reprise.matrix_sensing.tuning import operator_norm, safe_step, spectral_norm_estimate
 

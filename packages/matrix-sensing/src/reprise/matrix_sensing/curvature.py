@@ -6,7 +6,8 @@ For f(U) = 1/(2m) Σ_i (⟨A_i, U Uᵀ⟩ − y_i)² with residuals ε_i and S_i
     tr ∇²f(U) = (4/m) Σ_i ‖S_i U‖_F² + (2k/m) Σ_i ε_i tr A_i.
 
 At zero loss the second term is gone; for Gaussian measurements E S_i² = (d + 1)/2 · I, and the trace is
-(2d + 2)‖U‖_F² = (2d + 2)‖U Uᵀ‖_* on average: the flattest interpolant has the least nuclear norm (Zhang, Li and Ju, 2024).
+(2d + 2)‖U‖_F² = (2d + 2)‖U Uᵀ‖_* on average: the flattest interpolant has the least nuclear norm (Zhang, Li and Ju,
+2024).
 """
 
 from __future__ import annotations

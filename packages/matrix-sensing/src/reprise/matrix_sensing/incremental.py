@@ -78,7 +78,7 @@ def rank_path(path: Path, directions: int | None = None) -> RankPath:
 
 
 def numerical_rank(eigenvalues: NDArray[np.float64], *, floor: float = 1e-6) -> int:
-    """Place of the largest gap in eigenvalues sorted downwards; what is below `floor` times the first counts as equal."""
+    """Place of the largest gap in eigenvalues sorted downwards; those below `floor` times the first count as equal."""
     clipped = np.maximum(eigenvalues, floor * eigenvalues[0])
     if len(clipped) == 1:
         return 1

@@ -1,4 +1,4 @@
-"""The loop around every update of a factor: when to record, when to stop, and when to say that the step is too large."""
+"""The loop around every update of a factor: when to record, when to stop, when to say that the step is too large."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from reprise.matrix_sensing.validation import positive_integer, positive_number
 Row = dict[str, Any]
 Callback = Callable[[Row], None]
 Update = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""Takes factors U_t, shape (runs, d, k), to U_{t+1} and the residuals of U_t, shape (runs, m), where it has them all."""
+"""Takes factors U_t, shape (runs, d, k), to U_{t+1} and the residuals of U_t, shape (runs, m), if it has them all."""
+
 
 class DivergenceError(ValueError):
     """The loss grew tenfold: the step is too large."""

@@ -78,8 +78,8 @@ def minimum_nuclear_norm(
     _solve(program, solver, tolerance)
     if penalty is None and np.abs(residual.value).max() > _FIT:
         raise ValueError(
-            f"{solver} stopped with residuals up to {size * np.abs(residual.value).max():.2g}: give a smaller tolerance, "
-            "the other solver, or a penalty when the targets are noisy"
+            f"{solver} stopped with residuals up to {size * np.abs(residual.value).max():.2g}: "
+            "give a smaller tolerance, the other solver, or a penalty when the targets are noisy"
         )
     found = torch.as_tensor(size * variable.value).to(problem.targets)
     return (found + found.mT) / 2
@@ -93,7 +93,7 @@ def _solve(program: cp.Problem, solver: str, tolerance: float | None) -> None:
         options = dict.fromkeys(names, tolerance)
     try:
         with warnings.catch_warnings():
-            # Where only the truth fits, the program has no interior and solvers call even a residual of 1e-9 inaccurate.
+            # Where only the truth fits, the program has no interior: solvers call even a residual of 1e-9 inaccurate.
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
             program.solve(solver=solver, **options)
     except cp.error.SolverError as error:

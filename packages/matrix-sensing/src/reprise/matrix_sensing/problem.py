@@ -118,7 +118,7 @@ class SensingProblem:
     ) -> SensingProblem:
         """Training set of a teacher network ŷ(x) = ‖U*ᵀ x‖² with `rank` hidden units, on inputs x ~ N(0, I).
 
-        Parameters and errors are those of `gaussian`; `dimension` is the input's, `measurements` the number of examples.
+        Parameters and errors are those of `gaussian`; `measurements` is the number of examples.
         """
         streams = _streams(dimension, rank, measurements, condition, noise, seed, device)
         truth, basis = _random_truth(dimension, rank, condition, streams[0], dtype)
@@ -149,7 +149,9 @@ class SensingProblem:
         kind = {"dtype": measurements.dtype, "device": measurements.device}
         targets = finite_tensor("y", y, **kind)
         if tuple(targets.shape) != (measurements.count,):
-            raise ValueError(f"y must have one entry per measurement ({measurements.count}), got shape {tuple(targets.shape)}")
+            raise ValueError(
+                f"y must have one entry per measurement ({measurements.count}), got shape {tuple(targets.shape)}"
+            )
         if truth is None:
             return cls(measurements, targets)
         truth = symmetric_matrix("truth", truth, measurements.dimension, **kind)
@@ -221,7 +223,9 @@ def _streams(
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     # Fresh children by name rather than by `spawn`, which would count up and make a second call differ.
     words = [
-        np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, stream)).generate_state(1, np.uint64)[0]
+        np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, stream)).generate_state(1, np.uint64)[
+            0
+        ]
         for stream in range(3)
     ]
     return [torch.Generator(device=device).manual_seed(int(word >> 1)) for word in words]

@@ -15,8 +15,8 @@ from reprise.matrix_sensing.measurements import Measurements
 def operator_norm(measurements: Measurements, *, iterations: int = 30) -> float:
     """Largest eigenvalue of X ↦ (1/m) Σ ⟨A_i, X⟩ (A_i + A_iᵀ)/2 on symmetric matrices, by power iteration.
 
-    For Gaussian measurements it is near (1 + √(d(d+1)/2m))²; for rank-one measurements x xᵀ it is near d + 2, reached at
-    the identity. A lower bound that is tight to a percent or so after the default number of iterations.
+    For Gaussian measurements it is near (1 + √(d(d+1)/2m))²; for rank-one measurements x xᵀ it is near d + 2, reached
+    at the identity. A lower bound that is tight to a percent or so after the default number of iterations.
     """
     generator = torch.Generator().manual_seed(0)
     shape = (measurements.dimension, measurements.dimension)

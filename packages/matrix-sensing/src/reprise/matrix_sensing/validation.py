@@ -54,5 +54,7 @@ def symmetric_matrix(name: str, value: Any, dimension: int, **kind: Any) -> Tens
         raise ValueError(f"{name} must have shape ({dimension}, {dimension}), got {tuple(tensor.shape)}")
     gap = float((tensor - tensor.mT).abs().max())
     if gap > 1e3 * torch.finfo(tensor.dtype).eps * max(1.0, float(tensor.abs().max())):
-        raise ValueError(f"{name} must be symmetric, got entries that differ from their mirror image by up to {gap:.3g}")
+        raise ValueError(
+            f"{name} must be symmetric, got entries that differ from their mirror image by up to {gap:.3g}"
+        )
     return tensor

@@ -55,13 +55,15 @@ class CallableMeasurements(Measurements):
         matrix = torch.randn((self.dimension, self.dimension), generator=generator, dtype=torch.float64)
         matrix = (matrix + matrix.mT).to(self.device, self.dtype)
         weights = torch.randn(self.count, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
-        measured, summed = self.apply(matrix), self.adjoint(weights)
+        measured, summed = self._apply(matrix), self._adjoint(weights)
         for name, got, expected in (("apply", measured, weights), ("adjoint", summed, matrix)):
             if got.shape != expected.shape:
                 raise ValueError(f"{name} must return shape {tuple(expected.shape)}, got {tuple(got.shape)}")
         left, right = float(measured @ weights), float((summed * matrix).sum())
         if abs(left - right) > torch.finfo(self.dtype).eps ** 0.5 * float(measured.norm() * weights.norm()):
-            raise ValueError(f"adjoint must be the transpose of apply: ⟨apply(X), w⟩ = {left:.6g}, ⟨X, adjoint(w)⟩ = {right:.6g}")
+            raise ValueError(
+                f"adjoint must be the transpose of apply: ⟨apply(X), w⟩ = {left:.6g}, ⟨X, adjoint(w)⟩ = {right:.6g}"
+            )
 
     def apply(self, matrix: Tensor) -> Tensor:
         return _over_batch(self._apply, matrix, 2)
