@@ -25,15 +25,14 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "layout", *(f"test-{path.name}" for path in MEMBERS.values())]
 
 
-def sync(session: nox.Session, *arguments: str) -> None:
+def sync(session: nox.Session, *arguments: str, editable: bool = False) -> None:
     """Make the session's environment exactly what uv resolves for `arguments`; members are built anew as wheels."""
     rebuilt = [flag for name in MEMBERS for flag in ("--reinstall-package", name)]
     session.run_install(
         "uv",
         "sync",
         "--quiet",
-        "--no-editable",
-        *rebuilt,
+        *([] if editable else ["--no-editable", *rebuilt]),
         *arguments,
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )
@@ -131,9 +130,10 @@ def _add_bench(name: str, path: Path) -> None:
 def _add_reproduce(name: str, path: Path) -> None:
     @nox.session(name=f"reproduce-{path.name}")
     def reproduce(session: nox.Session) -> None:
-        sync(session, "--package", name, "--no-dev", "--all-extras")
+        # From the checkout, so that the records name its commit.
+        sync(session, "--package", name, "--no-dev", "--all-extras", editable=True)
         results = str(path.relative_to(ROOT) / "results")
-        session.run("reprise", "run", path.name, "--out", results, *session.posargs, success_codes=[0, 1])
+        session.run("reprise", "run", path.name, "--out", results, "--fresh", *session.posargs, success_codes=[0, 1])
         session.run("reprise", "readme", str(path.relative_to(ROOT) / "README.md"), results)
 
     reproduce.func.__doc__ = f"Run every experiment of {name} and renew its recorded results."

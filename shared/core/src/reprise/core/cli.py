@@ -25,7 +25,7 @@ class _WithPackages(TyperGroup):
         if entry is None:
             return super().get_command(ctx, cmd_name)
         summary = entry.dist.metadata["Summary"] if entry.dist else ""
-        return TyperGroup(name=cmd_name, help=summary, rich_help_panel="On your own data")
+        return TyperGroup(name=cmd_name, help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         entry = _package_commands().get(args[0])
@@ -43,6 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take most of the time that --help takes
     help="Repeat the experiments of a paper, see what came out beside what was printed, and use its method.",
 )
 
@@ -58,7 +59,7 @@ def _root(debug: Annotated[bool, typer.Option("--debug", help="Show the tracebac
 
 @app.command("list")
 def list_papers(as_json: Json = False) -> None:
-    """Show the installed papers, their experiments, and what is recorded."""
+    """Show the papers, their experiments, what is recorded."""
     from .overview import list_papers as show
 
     show(as_json)
@@ -66,7 +67,7 @@ def list_papers(as_json: Json = False) -> None:
 
 @app.command()
 def info(target: Target, as_json: Json = False) -> None:
-    """Show claims with their sources, settings per scale, and the data that is needed."""
+    """Show claims with sources, settings per scale, data."""
     from .overview import info as show
 
     show(target, as_json)
@@ -84,7 +85,11 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is already there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a paper's experiments, or go on with a stopped run; ends with 0 if every claim was reproduced, else 1."""
+    """Run experiments, or go on with a stopped run.
+
+    Ends with 0 if every claim that was run is reproduced, with 1 if one is not, with 2 if the call was wrong or
+    something is missing. What is finished is kept at every moment.
+    """
     from .run import run_target
 
     reproduced = run_target(
@@ -107,7 +112,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("reprise-report.html"),
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained HTML page of everything run."""
+    """Write one HTML page of everything that was run."""
     from .report import write_report
 
     write_report(folders or [], out, as_json)
@@ -131,7 +136,7 @@ def data(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch what may be fetched.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show which files a paper reads, where they come from and where they lie."""
+    """Show which files a paper reads and where they lie."""
     from .overview import show_data
 
     show_data(slug, fetch=fetch, as_json=as_json)
@@ -146,7 +151,10 @@ def verify(
     tolerance: Annotated[float, typer.Option(help="Relative difference that numbers may have.")] = 1e-6,
     as_json: Json = False,
 ) -> None:
-    """Run a record's settings again and compare; ends with 0 if it agrees, else 1."""
+    """Run a record again and compare number by number.
+
+    Ends with 0 if every verdict and every number agrees, else with 1.
+    """
     from .verify import verify_records
 
     raise typer.Exit(0 if verify_records(records, workers=workers, tolerance=tolerance, as_json=as_json) else 1)
@@ -154,7 +162,7 @@ def verify(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Show versions, devices and threads, and what is missing."""
+    """Show versions, devices, threads, what is missing."""
     from .doctor import diagnose
 
     raise typer.Exit(0 if diagnose(as_json) else 2)

@@ -6,13 +6,17 @@ fixed by its experiment: more workers change the time that a run takes, never a 
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import psutil
 from threadpoolctl import threadpool_limits
 
 from .context import Context, no_progress
@@ -115,7 +119,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:
     from joblib.externals.loky import get_reusable_executor
 
     try:
-        yield from _parallel(jobs, backend="loky", n_jobs=workers)
+        yield from _parallel(jobs, os.getpid(), backend="loky", n_jobs=workers)
     except BaseException:
         # Without this a stopped run would leave its workers measuring cells that nobody collects.
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
@@ -132,17 +136,32 @@ def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[FinishedCell]:
     except (OSError, ValueError) as error:
         raise RepriseError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
-        yield from _parallel(jobs, backend="dask", client=client)
+        yield from _parallel(jobs, None, backend="dask", client=client)
 
 
-def _parallel(jobs: Sequence[Job], **backend: Any) -> Iterator[FinishedCell]:
+def _parallel(jobs: Sequence[Job], parent: int | None, **backend: Any) -> Iterator[FinishedCell]:
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(**backend):
-        yield from Parallel(return_as="generator_unordered", batch_size=1)(delayed(_in_worker)(job) for job in jobs)
+        run = Parallel(return_as="generator_unordered", batch_size=1)
+        yield from run(delayed(_in_worker)(job, parent) for job in jobs)
 
 
-def _in_worker(job: Job) -> FinishedCell:
+def _in_worker(job: Job, parent: int | None) -> FinishedCell:
+    if parent is not None:
+        _end_with(parent)
     # Never undone: cells that share a worker process as threads would undo it for each other.
     limit_threads(job.paper.experiment(job.experiment).threads)
     return measure_cell(job)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker when the process that started it is gone: a killed run leaves nothing behind."""
+
+    def watch() -> None:
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .paper import Cell
 
 
-def canonical(value: Any) -> str:
+def canonical(value: Any, *, sort_keys: bool = True) -> str:
     """Return JSON in one fixed form: sorted keys, no spaces, numpy scalars as numbers."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=True)
+    return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), default=_plain, allow_nan=True)
 
 
 def _plain(value: Any) -> Any:

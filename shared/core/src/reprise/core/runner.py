@@ -87,6 +87,8 @@ def run_experiment(
     observer = observer or Observer()
     experiment = paper.experiment(name)
     settings = experiment.settings(scale) if settings is None else settings
+    if seed < 0:
+        raise RepriseError(f"seed must not be negative, got {seed}")
     device = resolve_device(device)
     workers = _workers(workers, device)
     for data_set in experiment.data.get(scale, ()):

@@ -57,14 +57,15 @@ class CellStore:
         RepriseError
             If the disk refuses; what was there before stays whole.
         """
-        line = canonical(asdict(cell)).encode() + b"\n"
+        line = canonical(asdict(cell), sort_keys=False).encode() + b"\n"
         try:
-            with open(self.path, "ab") as file:
+            # Unbuffered: a buffer would be written out once more when the file is closed after a failure.
+            with open(self.path, "ab", buffering=0) as file:
                 end = file.tell()
-                line = line if self._ends_a_line(end) else b"\n" + line
+                rest = memoryview(line if self._ends_a_line(end) else b"\n" + line)
                 try:
-                    file.write(line)
-                    file.flush()
+                    while rest:
+                        rest = rest[file.write(rest) :]
                     os.fsync(file.fileno())
                 except OSError:
                     with suppress(OSError):
