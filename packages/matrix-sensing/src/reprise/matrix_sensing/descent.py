@@ -62,7 +62,8 @@ def gradient_descent(
     record_every : int
         Steps between two rows of the history.
     singular_values : bool
-        Also record all singular values of U (column ``singular_values``).
+        Also record all singular values of U (``singular_values``) and the largest principal angle between its leading
+        left singular vectors and the range of X* (``angle``).
     adaptive_subspace : bool
         Also follow the proof's adaptive subspace, S_0 = range X*, S_{t+1} = (I − ηM(U_t)) S_t, and record its angle to
         S_0 (``subspace_angle``) and the part of U outside of it, ‖(I − P_{S_t}) U_t‖₂ (``subspace_error``).

@@ -99,8 +99,8 @@ def factor_diagnostics(
     -------
     dict
         ``nuclear_norm`` = ‖U Uᵀ‖_* = ‖U‖_F²; when the truth is known also ``error`` (relative Frobenius),
-        ``sigma_r`` = σ_r(Z), ``error_part`` = ‖E‖₂ and ``angle``, the largest principal angle between U* and the
-        leading r left singular vectors of U; on request ``singular_values``, all those of U, largest first.
+        ``sigma_r`` = σ_r(Z) and ``error_part`` = ‖E‖₂. On request ``singular_values``, all those of U, largest first,
+        and ``angle``, the largest principal angle between U* and the leading r left singular vectors of U.
     """
     numbers = {"nuclear_norm": factor.square().sum((-2, -1))}
     if truth is not None and basis is not None:
@@ -108,9 +108,8 @@ def factor_diagnostics(
         numbers["error"] = recovery_error(factor @ factor.mT, truth)
         numbers["sigma_r"] = torch.linalg.svdvals(signal)[..., -1]
         numbers["error_part"] = spectral_norm(error)
-        if factor.shape[-1] >= basis.shape[-1]:
-            leading = torch.linalg.eigh(factor @ factor.mT).eigenvectors[..., -basis.shape[-1] :]
-            numbers["angle"] = principal_angle(basis, leading)
     if singular_values:
-        numbers["singular_values"] = torch.linalg.svdvals(factor)
+        left, numbers["singular_values"], _ = torch.linalg.svd(factor, full_matrices=False)
+        if basis is not None and factor.shape[-1] >= basis.shape[-1]:
+            numbers["angle"] = principal_angle(basis, left[..., : basis.shape[-1]])
     return numbers

@@ -36,8 +36,8 @@ class Path:
         The last U.
     history : list of dict
         One row per recorded step, ready for a DataFrame: ``step``, ``loss`` (f), ``relative_loss`` (Σ residual²/Σ y²),
-        ``nuclear_norm`` (of U Uᵀ) and, when the truth is known, ``error``, ``sigma_r``, ``error_part``, ``angle``;
-        further columns on request.
+        ``nuclear_norm`` (of U Uᵀ) and, when the truth is known, ``error``, ``sigma_r`` and ``error_part`` (see
+        `signal_error_split`); further columns on request.
     converged : bool
         Whether the relative loss reached the tolerance.
     step, scale : float

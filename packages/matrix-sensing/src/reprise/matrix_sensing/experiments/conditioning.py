@@ -24,7 +24,7 @@ class Settings:
 
     dimension: int = 40  # d
     rank: int = 2  # r
-    measurements: int = 1600  # m = 20dr
+    measurements: int = 800  # m = 10dr
     conditions: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)  # κ = 1/σ_r(X*)
     scale: float = 1e-5  # α
     step: float = 0.05  # η

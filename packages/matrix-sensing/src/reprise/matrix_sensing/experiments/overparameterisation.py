@@ -23,13 +23,13 @@ RECOVERED = 0.05
 class Settings:
     """Sizes; both methods run for the same time, step size times steps."""
 
-    dimension: int = 60  # d
-    rank: int = 3  # r
-    measurements: int = 900  # m = 5dr
+    dimension: int = 40  # d
+    rank: int = 2  # r
+    measurements: int = 400  # m = 5dr
     scale: float = 1e-3  # α
     step: float = 0.05  # η of gradient descent
     steps: int = 1500
-    batch: int = 90  # m/10 measurements per stochastic step
+    batch: int = 40  # m/10 measurements per stochastic step
     stochastic_step: float = 0.01  # smaller: the operator of a batch has a larger norm
     trials: int = 5
 
@@ -126,8 +126,8 @@ EXPERIMENT = Experiment(
             "≤ 3",
             "direction",
             at_most(spread("error", ("r", "2r", "d/2", "d")), 3.0, statistic="geometric mean"),
-            tried="with exactly r columns gradient descent converges linearly to the truth itself, while with more an error "
-            "of the order of α remains; at the level of recovery all are equal (S5b)",
+            tried="with exactly r columns gradient descent converges linearly to the truth itself, while with more an "
+            "error of the order of α remains; at the level of recovery all are equal (S5b)",
         ),
         Claim(
             "S5b",

@@ -28,7 +28,7 @@ class Settings:
     ranks: tuple[int, ...] = (1, 2, 3, 4)  # r
     ratios: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # m/(dr)
     scale: float = 1e-4  # α
-    steps: int = 3000
+    steps: int = 1500
     trials: int = 10
 
 
@@ -115,8 +115,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "B1",
-            "gradient descent recovers more of these problems than the minimum nuclear norm (shown: the difference of the "
-            "shares recovered)",
+            "gradient descent recovers more of these problems than the minimum nuclear norm "
+            "(shown: the difference of the shares recovered)",
             "beyond the paper",
             None,
             "direction",

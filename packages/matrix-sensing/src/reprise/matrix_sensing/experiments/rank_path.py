@@ -23,7 +23,7 @@ class Settings:
 
     dimension: int = 40  # d
     rank: int = 3  # r
-    measurements: int = 2400  # m = 20dr
+    measurements: int = 1200  # m = 10dr
     condition: float = 5.0  # κ
     scale: float = 1e-6  # α
     steps: int = 2500

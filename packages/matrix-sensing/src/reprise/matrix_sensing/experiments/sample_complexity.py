@@ -33,7 +33,7 @@ class Settings:
     rival_rank: int = 2
     rival_measurements: tuple[int, ...] = (60, 80, 100, 120, 160, 200)  # m
     scale: float = 1e-3  # α
-    steps: int = 2000
+    steps: int = 1000
     trials: int = 10
 
 
@@ -158,8 +158,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "S6",
-            "with 1.5 to 3 d r measurements a factor recovers the matrix and projected gradient descent on the matrix does "
-            "not, by a factor of at least 10 in error",
+            "with 1.5 to 3 d r measurements a factor recovers the matrix and projected gradient descent on the matrix "
+            "does not, by a factor of at least 10 in error",
             "simulations, comparison with projected gradient descent",
             None,
             "direction",
@@ -167,7 +167,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "S7",
-            "from m = 2dr on, gradient descent ends at the minimum-nuclear-norm solution: relative distance at most 0.02",
+            "from m = 2dr on, gradient descent ends at the minimum-nuclear-norm solution: "
+            "relative distance at most 0.02",
             "conjecture of Gunasekar et al. (2017), solved under RIP",
             None,
             "direction",
