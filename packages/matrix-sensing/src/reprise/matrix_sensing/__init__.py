@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reprise.matrix_sensing.curvature import hessian_trace
-    from reprise.matrix_sensing.descent import Path, gradient_descent, gradient_descent_batch
+    from reprise.matrix_sensing.descent import gradient_descent, gradient_descent_batch
     from reprise.matrix_sensing.diagnostics import principal_angle, recovery_error, signal_error_split
     from reprise.matrix_sensing.estimator import MatrixSensing
     from reprise.matrix_sensing.incremental import RankPath, rank_path
+    from reprise.matrix_sensing.loop import Path
     from reprise.matrix_sensing.measurements import (
         CallableMeasurements,
         DenseMeasurements,
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "curvature": ["hessian_trace"],
-    "descent": ["Path", "gradient_descent", "gradient_descent_batch"],
+    "descent": ["gradient_descent", "gradient_descent_batch"],
     "diagnostics": ["principal_angle", "recovery_error", "signal_error_split"],
     "estimator": ["MatrixSensing"],
+    "loop": ["Path"],
     "measurements": [
         "CallableMeasurements",
         "DenseMeasurements",

@@ -79,7 +79,7 @@ def hessian_trace(
         positive_integer("products", products)
         return trace(hessian, products=products, generator=seed).value
     total = 0.0
-    for rows in torch.eye(factor.numel(), dtype=factor.dtype, device=factor.device).split(_BLOCK):
+    for rows in torch.split(torch.eye(factor.numel(), dtype=factor.dtype, device=factor.device), _BLOCK):
         total += float((rows * hessian.apply(rows)).sum())
     return total
 

@@ -11,7 +11,6 @@ The paper's convention leaves out the factor 2: its step η is twice that of pla
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -208,8 +207,10 @@ def batch_of(
     problems: SensingProblem | Sequence[SensingProblem], scales: float | Sequence[float]
 ) -> tuple[SensingProblem, list[float]]:
     """One problem, stacked when several are given, and one checked scale per run."""
-    several = not isinstance(scales, Real)
-    alphas = [positive_number("scales" if several else "scale", alpha) for alpha in (scales if several else [scales])]
+    if isinstance(scales, Sequence):
+        alphas = [positive_number("scales", alpha) for alpha in scales]
+    else:
+        alphas = [positive_number("scale", scales)]
     if isinstance(problems, SensingProblem):
         return problems, alphas
     if len(alphas) not in (1, len(problems)):
@@ -219,18 +220,19 @@ def batch_of(
 
 def starting_point(problem: SensingProblem, columns: int, start: str | Tensor, generator: torch.Generator) -> Tensor:
     """B, shape (d, k): what the small α multiplies."""
-    kind = {"dtype": problem.measurements.dtype, "device": problem.measurements.device}
+    dtype, device = problem.measurements.dtype, problem.measurements.device
     shape = (problem.dimension, columns)
     if isinstance(start, Tensor):
-        direction = finite_tensor("start", start, **kind)
+        direction = finite_tensor("start", start, dtype=dtype, device=device)
         if tuple(direction.shape) != shape:
             raise ValueError(f"start must have shape {shape}, got {tuple(direction.shape)}")
         return direction
     if start == "identity":
-        return torch.eye(*shape, **kind)
+        return torch.eye(*shape, dtype=dtype, device=device)
     if start == "orthogonal":
         # Drawn in float64 on the CPU whatever the problem's kind, so that all kinds start alike.
-        return torch.linalg.qr(torch.randn(shape, generator=generator, dtype=torch.float64)).Q.to(**kind)
+        drawn: Tensor = torch.linalg.qr(torch.randn(shape, generator=generator, dtype=torch.float64)).Q
+        return drawn.to(device, dtype)
     raise ValueError(f"start must be 'orthogonal', 'identity' or a tensor of shape {shape}, got {start!r}")
 
 
@@ -241,5 +243,5 @@ def shuffled_batches(
     positive_integer("batch", batch, at_most=problem.count, limit="the number of measurements")
     while True:
         order = torch.randperm(problem.count, generator=generator).to(problem.measurements.device)
-        for rows in order.split(batch)[: problem.count // batch]:
+        for rows in torch.split(order, batch)[: problem.count // batch]:
             yield problem.measurements.select(rows), problem.targets[..., rows]

@@ -34,10 +34,11 @@ def recovery_error(estimate: Tensor, truth: Tensor) -> Tensor:
     """
     if estimate.shape[-2:] != truth.shape[-2:]:
         raise ValueError(f"estimate must have the shape of truth {tuple(truth.shape)}, got {tuple(estimate.shape)}")
-    norm = torch.linalg.matrix_norm(truth)
+    norm: Tensor = torch.linalg.matrix_norm(truth)
     if not bool((norm > 0).all()):
         raise ValueError("truth must not be zero")
-    return torch.linalg.matrix_norm(estimate - truth) / norm
+    gap: Tensor = torch.linalg.matrix_norm(estimate - truth)
+    return gap / norm
 
 
 def signal_error_split(factor: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +88,8 @@ def principal_angle(first: Tensor, second: Tensor) -> Tensor:
 def spectral_norm(matrix: Tensor) -> Tensor:
     """Largest singular value, shape (...), of tall or square matrices (..., d, k)."""
     # Of the small Gram matrix: its top eigenvalue is as accurate as an SVD's, at a fraction of the cost.
-    return torch.linalg.eigvalsh(matrix.mT @ matrix)[..., -1].clamp(min=0.0).sqrt()
+    eigenvalues: Tensor = torch.linalg.eigvalsh(matrix.mT @ matrix)
+    return eigenvalues[..., -1].clamp(min=0.0).sqrt()
 
 
 def factor_diagnostics(

@@ -17,6 +17,8 @@ from torch import Tensor
 from reprise.matrix_sensing.problem import SensingProblem
 from reprise.matrix_sensing.validation import positive_number
 
+atoms: Any = cp  # cvxpy re-exports them by star imports, which type checkers do not follow
+
 _CLARABEL_DIMENSION = 40
 """Interior points are faster and exact up to about this d; beyond, their d²-sized linear systems lose to SCS."""
 
@@ -69,23 +71,25 @@ def minimum_nuclear_norm(
     targets = problem.targets.cpu().double().numpy()
     size = float(np.abs(targets).max()) or 1.0  # solvers' absolute tolerances mean something only at size 1
     variable = cp.Variable((problem.dimension, problem.dimension), PSD=True)
-    residual = matrices @ cp.vec(variable, order="C") - targets / size
+    residual = matrices @ atoms.vec(variable, order="C") - targets / size
     if penalty is None:
-        program = cp.Problem(cp.Minimize(cp.trace(variable)), [residual == 0])
+        program = cp.Problem(cp.Minimize(atoms.trace(variable)), [residual == 0])
     else:
         weight = size / (2 * positive_number("penalty", penalty))
-        program = cp.Problem(cp.Minimize(cp.trace(variable) + weight * cp.sum_squares(residual)))
+        program = cp.Problem(cp.Minimize(atoms.trace(variable) + weight * atoms.sum_squares(residual)))
     _solve(program, solver, tolerance)
-    if penalty is None and np.abs(residual.value).max() > _FIT:
+    solution = np.asarray(variable.value)
+    worst = float(np.abs(residual.value).max())
+    if penalty is None and worst > _FIT:
         raise ValueError(
-            f"{solver} stopped with residuals up to {size * np.abs(residual.value).max():.2g}: "
+            f"{solver} stopped with residuals up to {size * worst:.2g}: "
             "give a smaller tolerance, the other solver, or a penalty when the targets are noisy"
         )
-    found = torch.as_tensor(size * variable.value).to(problem.targets)
+    found = torch.as_tensor(size * solution).to(problem.targets)
     return (found + found.mT) / 2
 
 
-def _solve(program: cp.Problem, solver: str, tolerance: float | None) -> None:
+def _solve(program: Any, solver: str, tolerance: float | None) -> None:
     options: dict[str, Any] = {}
     if tolerance is not None:
         positive_number("tolerance", tolerance)

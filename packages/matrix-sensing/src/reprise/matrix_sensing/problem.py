@@ -61,6 +61,13 @@ class SensingProblem:
         return self.measurements.count
 
     @property
+    def known_truth(self) -> Tensor:
+        """X*; ValueError where it is not known."""
+        if self.truth is None:
+            raise ValueError("the truth of this problem is not known")
+        return self.truth
+
+    @property
     def rank(self) -> int | None:
         """r, when the truth is known."""
         return None if self.basis is None else self.basis.shape[-1]
@@ -146,7 +153,7 @@ class SensingProblem:
             If a shape does not fit, a number is not finite, or the truth is not symmetric or zero.
         """
         measurements = as_measurements(A)
-        kind = {"dtype": measurements.dtype, "device": measurements.device}
+        kind: dict[str, Any] = {"dtype": measurements.dtype, "device": measurements.device}
         targets = finite_tensor("y", y, **kind)
         if tuple(targets.shape) != (measurements.count,):
             raise ValueError(
@@ -189,7 +196,7 @@ class SensingProblem:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SensingProblem:
         """The same problem on another device or in another precision."""
-        move = {"device": device, "dtype": dtype}
+        move: dict[str, Any] = {"device": device, "dtype": dtype}
         return replace(
             self,
             measurements=self.measurements.to(**move),

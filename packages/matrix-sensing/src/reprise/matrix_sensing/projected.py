@@ -95,4 +95,5 @@ def projected_gradient_descent(
 def _project(matrix: Tensor) -> Tensor:
     """The nearest positive semidefinite matrix."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp(min=0.0)) @ vectors.mT
+    projected: Tensor = (vectors * values.clamp(min=0.0)) @ vectors.mT
+    return projected

@@ -14,10 +14,11 @@ def positive_integer(name: str, value: Any, at_most: int | None = None, limit: s
     """`value` as an int between 1 and `at_most` (spelled `limit` in the message)."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1 or (at_most is not None and value > at_most):
-        expected = "at least 1" if at_most is None else f"between 1 and {limit} ({at_most})".replace("  ", " ")
-        raise ValueError(f"{name} must be {expected}, got {value}")
-    return int(value)
+    number = int(value)
+    if number < 1 or (at_most is not None and number > at_most):
+        expected = "at least 1" if at_most is None else f"between 1 and {limit} ({at_most})"
+        raise ValueError(f"{name} must be {expected}, got {number}")
+    return number
 
 
 def positive_number(name: str, value: Any, *, minimum: float = 0.0, inclusive: bool = False) -> float:

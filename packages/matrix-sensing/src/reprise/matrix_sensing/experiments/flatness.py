@@ -67,7 +67,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
                 "size": size,
                 "trace": trace,
                 "nuclear_norm": nuclear_norm,
-                "error": float(recovery_error(interpolant @ interpolant.mT, problem.truth)),
+                "error": float(recovery_error(interpolant @ interpolant.mT, problem.known_truth)),
                 "relative_loss": float(residual.square().sum() / problem.targets.square().sum()),
                 "trace_ratio_gap": abs(trace / ((2 * settings.dimension + 2) * nuclear_norm) - 1),
             }
@@ -99,7 +99,7 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, sharey=True)
     labels = {"gradient descent": "gradient descent, by size of start", "moved": "moved along zero loss"}
     for index, (origin, part) in enumerate(table.groupby("origin")):
-        style = {"color": COLOURS[index], "marker": MARKERS[index], "s": 18, "alpha": 0.8}
+        style: Any = {"color": COLOURS[index], "marker": MARKERS[index], "s": 18, "alpha": 0.8}
         left.scatter(part["nuclear_norm"], part["trace"], label=labels[str(origin)], **style)
         right.scatter(part["error"], part["trace"], **style)
     norms = table["nuclear_norm"].sort_values()

@@ -95,7 +95,7 @@ def plot(table: pd.DataFrame) -> Figure:
             groups = part.groupby("columns")[column]
             middle = groups.median().loc[labels]
             reach = [middle - groups.min().loc[labels], groups.max().loc[labels] - middle]
-            style = {"color": COLOURS[index], "hatch": "//" * index, "alpha": 0.8, "edgecolor": "white"}
+            style: Any = {"color": COLOURS[index], "hatch": "//" * index, "alpha": 0.8, "edgecolor": "white"}
             axes.bar(places, middle, width=0.38, yerr=reach, capsize=2, label=method, **style)
     left.set(yscale="log", ylabel="recovery error at the end")
     right.set(ylabel="time η·t to error 0.05")

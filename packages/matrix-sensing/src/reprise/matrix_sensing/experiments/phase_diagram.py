@@ -50,7 +50,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     )
     path = gradient_descent(problem, scale=settings.scale, steps=settings.steps, record_every=500, tolerance=1e-10)
     factor = path.history[-1]["error"]
-    convex = float(recovery_error(minimum_nuclear_norm(problem), problem.truth))
+    convex = float(recovery_error(minimum_nuclear_norm(problem), problem.known_truth))
     return [
         {
             "measurements": problem.count,

@@ -104,9 +104,9 @@ def plot(table: pd.DataFrame) -> Figure:
     """Error against time per start, plain; last error against α per variant."""
     figure, (left, right) = plt.subplots(1, 2)
     plain = table[(table["variant"] == "plain") & ~table["last"]]
-    for index, (scale, part) in enumerate(sorted(plain.groupby("scale"), key=lambda item: -item[0])):
-        style = {"color": COLOURS[index], "linestyle": DASHES[index]}
-        band(left, part, "time", "error", log=True, label=f"α = {scale:g}", **style)
+    for index, scale in enumerate(sorted(plain["scale"].unique(), reverse=True)):
+        style: Any = {"color": COLOURS[index], "linestyle": DASHES[index]}
+        band(left, plain[plain["scale"] == scale], "time", "error", log=True, label=f"α = {scale:g}", **style)
     left.set(yscale="log", xlabel="time η·t", ylabel="recovery error (relative)", title="plain gradient descent")
     left.legend()
     for index, variant in enumerate(VARIANTS):

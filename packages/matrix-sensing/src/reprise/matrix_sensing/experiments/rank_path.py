@@ -74,7 +74,7 @@ def plot(table: pd.DataFrame) -> Figure:
     """Eigenvalues against step, with the predicted steps as vertical lines."""
     figure, axes = plt.subplots()
     for index, (direction, part) in enumerate(table.groupby("direction")):
-        style = {"color": COLOURS[index], "linestyle": DASHES[index]}
+        style: Any = {"color": COLOURS[index], "linestyle": DASHES[index]}
         band(axes, part, "step", "eigenvalue", label=f"direction {direction}", **style)
         axes.axvline(part["predicted"].mean(), color=COLOURS[index], linewidth=0.8, linestyle=":")
     axes.plot([], [], color="#777777", linewidth=0.8, linestyle=":", label="predicted step")

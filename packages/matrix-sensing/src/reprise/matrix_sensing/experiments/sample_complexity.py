@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from reprise.core import Claim, Context, Experiment, RowsMissing, all_of, at_most, beats, slope, values
 from reprise.core.figures import COLOURS, DASHES, MARKERS, band
 from reprise.matrix_sensing.descent import gradient_descent
+from reprise.matrix_sensing.diagnostics import recovery_error
 from reprise.matrix_sensing.nuclear_norm import minimum_nuclear_norm
 from reprise.matrix_sensing.problem import SensingProblem
 from reprise.matrix_sensing.projected import projected_gradient_descent
@@ -71,12 +72,9 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     if rivals:
         convex = minimum_nuclear_norm(problem)
         projected = projected_gradient_descent(problem, steps=settings.steps, record_every=100, tolerance=1e-8)
-        truth = torch.linalg.matrix_norm(problem.truth)
-        row["error_nuclear"] = float(torch.linalg.matrix_norm(convex - problem.truth) / truth)
+        row["error_nuclear"] = float(recovery_error(convex, problem.known_truth))
         row["error_projected"] = projected.history[-1]["error"]
-        row["distance_to_nuclear"] = float(
-            torch.linalg.matrix_norm(path.matrix - convex) / torch.linalg.matrix_norm(convex)
-        )
+        row["distance_to_nuclear"] = float(recovery_error(path.matrix, convex))
     return [row]
 
 
@@ -121,7 +119,7 @@ def plot(table: pd.DataFrame) -> Figure:
     curves = {"error": "factor, small start", "error_nuclear": "minimum nuclear norm", "error_projected": "projected"}
     for index, (column, label) in enumerate(curves.items()):
         rivals[column] = rivals[column].clip(lower=1e-7)
-        style = {"marker": MARKERS[index], "color": COLOURS[index], "linestyle": DASHES[index]}
+        style: Any = {"marker": MARKERS[index], "color": COLOURS[index], "linestyle": DASHES[index]}
         band(right, rivals, "measurements", column, log=True, label=label, **style)
     right.axhline(RECOVERED, color="#777777", linewidth=0.8, linestyle=":")
     right.set(yscale="log", xlabel="measurements, m", ylabel="recovery error (relative)")

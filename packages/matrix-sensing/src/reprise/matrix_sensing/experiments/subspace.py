@@ -115,7 +115,7 @@ def plot(table: pd.DataFrame) -> Figure:
     default = few[np.isclose(few["scale"], 1e-3)]
     names = {"sigma_first": "$σ_1(U)$", "sigma_rank": "$σ_r(U)$", "sigma_next": "$σ_{r+1}(U)$"}
     for index, (column, label) in enumerate(names.items()):
-        style = {"color": COLOURS[index], "linestyle": DASHES[index]}
+        style: Any = {"color": COLOURS[index], "linestyle": DASHES[index]}
         band(left, default, "step", column, log=True, label=label, **style)
     left.set(yscale="log", xlabel="step", ylabel="singular values (α = 0.001)", title="m = 5dr")
     left.legend(loc="lower right")
@@ -154,13 +154,13 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "S3b",
-            "what lies outside of the proof's adaptive subspace is O(α): its norm falls with exponent 1 in α, at m = 5dr",
+            "outside of the proof's adaptive subspace U is O(α): its norm falls with exponent 1 in α, at m = 5dr",
             "proof: ‖E_t‖₂ = O(α)",
             1.0,
             "direction",
             within(exponent("subspace_error", "m = 5dr"), 1.0, 0.15),
-            tried="the complement grows by (1 + ηδ) per step over log(1/α)/η steps, which turns α into α^(1−δ); at m = 5dr "
-            "δ is no small number, at m = 100dr it is smaller (S3c)",
+            tried="the complement grows by 1 + ηδ per step over log(1/α)/η steps, which turns α into α^(1−δ); "
+            "at m = 5dr δ is no small number; S3c is the same with more measurements",
         ),
         Claim(
             "S3c",

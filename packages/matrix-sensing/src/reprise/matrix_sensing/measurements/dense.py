@@ -80,7 +80,7 @@ class DenseMeasurements(Measurements):
     def square_sum(self) -> Tensor:
         chunk = max(1, _CHUNK // self.dimension**2)
         total = torch.zeros((self.dimension, self.dimension), dtype=self.dtype, device=self.device)
-        for rows in self.packed.split(chunk, dim=-2):
+        for rows in torch.split(self.packed, chunk, dim=-2):
             side_by_side = self._packing.unpack(rows).movedim(-3, -2).flatten(-2)  # (..., d, rows·d)
             total = total + side_by_side @ side_by_side.mT
         return total

@@ -59,7 +59,7 @@ class EntryMeasurements(Measurements):
     def adjoint(self, weights: Tensor) -> Tensor:
         flat = weights.new_zeros((*weights.shape[:-1], self.dimension**2))
         flat = flat.index_add(-1, self.rows * self.dimension + self.columns, self.weight * weights)
-        full = flat.unflatten(-1, (self.dimension, self.dimension))
+        full = flat.reshape(*weights.shape[:-1], self.dimension, self.dimension)
         return (full + full.mT) / 2
 
     def pullback(self, factor: Tensor, weigh: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:

@@ -33,17 +33,19 @@ class Packing:
 
     def pack(self, matrix: Tensor) -> Tensor:
         """Packed vectors, shape (..., d(d+1)/2), of symmetric matrices of shape (..., d, d)."""
-        return matrix.flatten(-2).index_select(-1, self._flat) * self._weights
+        packed: Tensor = matrix.flatten(-2).index_select(-1, self._flat) * self._weights
+        return packed
 
     def unpack(self, vector: Tensor) -> Tensor:
         """Symmetric matrices, shape (..., d, d), of packed vectors of shape (..., d(d+1)/2)."""
-        scaled = vector / self._weights
-        return scaled.index_select(-1, self._positions).unflatten(-1, (self.dimension, self.dimension))
+        entries = (vector / self._weights).index_select(-1, self._positions)
+        return entries.reshape(*vector.shape[:-1], self.dimension, self.dimension)
 
     @cached_property
     def _flat(self) -> Tensor:
         rows, columns = self.rows_columns
-        return rows * self.dimension + columns
+        flat: Tensor = rows * self.dimension + columns
+        return flat
 
     @cached_property
     def _weights(self) -> Tensor:

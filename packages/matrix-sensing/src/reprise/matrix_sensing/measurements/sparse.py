@@ -64,7 +64,7 @@ class SparseMeasurements(Measurements):
     def adjoint(self, weights: Tensor) -> Tensor:
         flat = weights.new_zeros((*weights.shape[:-1], self.dimension**2))
         flat = flat.index_add(-1, self.rows * self.dimension + self.columns, weights[..., self.index] * self.values)
-        full = flat.unflatten(-1, (self.dimension, self.dimension))
+        full = flat.reshape(*weights.shape[:-1], self.dimension, self.dimension)
         return (full + full.mT) / 2
 
     def select(self, rows: Tensor) -> SparseMeasurements:
@@ -78,7 +78,7 @@ class SparseMeasurements(Measurements):
 
     def square_sum(self) -> Tensor:
         total = torch.zeros((self.dimension, self.dimension), dtype=self.dtype, device=self.device)
-        for rows in torch.arange(self.count, device=self.device).split(max(1, (1 << 22) // self.dimension**2)):
+        for rows in torch.split(torch.arange(self.count, device=self.device), max(1, (1 << 22) // self.dimension**2)):
             symmetric = self.select(rows).matrices()
             total = total + (symmetric @ symmetric).sum(0)
         return total
