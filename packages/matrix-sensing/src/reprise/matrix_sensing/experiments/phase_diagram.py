@@ -27,8 +27,8 @@ class Settings:
     dimension: int = 16  # d
     ranks: tuple[int, ...] = (1, 2, 3, 4)  # r
     ratios: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # m/(dr)
-    scale: float = 1e-4  # α
-    steps: int = 1500
+    scale: float = 1e-6  # α
+    steps: int = 2000
     trials: int = 10
 
 
@@ -48,7 +48,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         round(cell["ratio"] * settings.dimension * cell["rank"]),
         seed=context.seed,
     )
-    path = gradient_descent(problem, scale=settings.scale, steps=settings.steps, record_every=500, tolerance=1e-10)
+    path = gradient_descent(problem, scale=settings.scale, steps=settings.steps, record_every=50, tolerance=1e-8)
     factor = path.history[-1]["error"]
     convex = float(recovery_error(minimum_nuclear_norm(problem), problem.known_truth))
     return [
