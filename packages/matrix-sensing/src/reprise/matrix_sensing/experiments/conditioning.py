@@ -66,9 +66,11 @@ def plot(table: pd.DataFrame) -> Figure:
     ends = np.array([table["condition"].min(), table["condition"].max()])
     start = table.loc[table["condition"] == ends[0], "steps"].mean()
     axes.plot(ends, start * ends / ends[0], color="#777777", linestyle=":", label="slope 1")
-    axes.set(xscale="log", yscale="log", xlabel="condition number κ", ylabel="steps until σ_r is half learned")
+    axes.set(xscale="log", yscale="log", xlabel="condition number κ", ylabel="steps until $σ_r$ is half learned")
     axes.set_xticks(sorted(table["condition"].unique()))
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks([200, 500, 1000, 2000])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.legend()
     return figure

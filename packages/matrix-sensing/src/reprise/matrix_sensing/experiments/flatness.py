@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from reprise.core import Claim, Context, Experiment, at_least, at_most, rank_correlation
@@ -108,6 +109,10 @@ def plot(table: pd.DataFrame) -> Figure:
     left.set(xscale="log", yscale="log", xlabel="nuclear norm of U Uᵀ", ylabel="trace of the Hessian")
     right.set(xscale="log", xlabel="recovery error (relative)")
     left.legend()
+    for axis, ticks in ((left.xaxis, [2, 3, 5, 10, 20]), (left.yaxis, [200, 500, 1000, 2000])):
+        axis.set_ticks(ticks)
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     return figure
 
 

@@ -79,7 +79,7 @@ def plot(table: pd.DataFrame) -> Figure:
         axes.axvline(part["predicted"].mean(), color=COLOURS[index], linewidth=0.8, linestyle=":")
     axes.plot([], [], color="#777777", linewidth=0.8, linestyle=":", label="predicted step")
     axes.set(xlabel="step", ylabel="eigenvalue of U Uᵀ")
-    axes.legend(loc="upper left")
+    axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.42))
     return figure
 
 
