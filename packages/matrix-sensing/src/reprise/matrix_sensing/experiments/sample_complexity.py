@@ -123,7 +123,7 @@ def plot(table: pd.DataFrame) -> Figure:
         band(right, rivals, "measurements", column, log=True, label=label, **style)
     right.axhline(RECOVERED, color="#777777", linewidth=0.8, linestyle=":")
     right.set(yscale="log", xlabel="measurements, m", ylabel="recovery error (relative)")
-    right.legend(loc="center right")
+    right.legend(loc="center right", bbox_to_anchor=(1.0, 0.3))
     return figure
 
 
@@ -162,21 +162,22 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "S6",
-            "with 1.5 to 3 d r measurements a factor recovers the matrix and projected gradient descent on the matrix "
-            "does not, by a factor of at least 10 in error",
+            "gradient descent on a factor beats projected gradient descent on the matrix, from m = 1.5dr to m = 4dr "
+            "(shown: how many times smaller the error is at m = 1.5dr)",
             "simulations, comparison with projected gradient descent",
             None,
             "direction",
-            all_of(*(beats(rivals("error", m), rivals("error_projected", m), factor=10.0) for m in (60, 80, 100, 120))),
+            all_of(*(beats(rivals("error", m), rivals("error_projected", m)) for m in (60, 80, 100, 120, 160))),
         ),
         Claim(
             "S7",
             "from m = 2dr on, gradient descent ends at the minimum-nuclear-norm solution: "
-            "relative distance at most 0.02",
+            "relative distance at most 0.002",
             "conjecture of Gunasekar et al. (2017), solved under RIP",
             None,
             "direction",
-            all_of(*(at_most(rivals("distance_to_nuclear", m), 0.02) for m in (80, 100, 120, 160, 200))),
+            all_of(*(at_most(rivals("distance_to_nuclear", m), 0.002) for m in (80, 100, 120, 160, 200))),
+            tried="at m = 2dr some trials are still on their way after 3000 steps; from m = 2.5dr on the bound holds",
         ),
         Claim(
             "S7b",
@@ -186,6 +187,8 @@ EXPERIMENT = Experiment(
             None,
             "direction",
             beats(rivals("error", 60), rivals("error_nuclear", 60)),
+            tried="true in seven of ten trials, by factors of up to 80; but where the program happens to be exact its "
+            "error is 10⁻⁶, and the mean over trials decides nothing",
         ),
     ],
 )
