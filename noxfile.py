@@ -92,16 +92,15 @@ def lock(session: nox.Session) -> None:
 
 
 def _add_test(name: str, path: Path) -> None:
-    @nox.session(name=f"test-{path.name}")
     def test(session: nox.Session) -> None:
         sync(session, "--package", name, "--no-dev", "--group", "test")
         session.run("pytest", f"{path.relative_to(ROOT)}/tests", *session.posargs)
 
-    test.func.__doc__ = f"Test {name} alone, against its built wheel."
+    test.__doc__ = f"Test {name} alone, against its built wheel."
+    nox.session(test, name=f"test-{path.name}")
 
 
 def _add_minimums(name: str, path: Path) -> None:
-    @nox.session(name=f"minimums-{path.name}")
     def minimums(session: nox.Session) -> None:
         requirements = session.create_tmp() + "/minimums.txt"
         relative = str(path.relative_to(ROOT))
@@ -114,21 +113,21 @@ def _add_minimums(name: str, path: Path) -> None:
         session.install("--no-deps", "--reinstall", f"./{relative}")
         session.run("pytest", f"{relative}/tests", *session.posargs)
 
-    minimums.func.__doc__ = f"Test {name} with the lowest versions that it allows."
+    minimums.__doc__ = f"Test {name} with the lowest versions that it allows."
+    nox.session(minimums, name=f"minimums-{path.name}")
 
 
 def _add_bench(name: str, path: Path) -> None:
-    @nox.session(name=f"bench-{path.name}")
     def bench(session: nox.Session) -> None:
         sync(session, "--package", name, "--no-dev", "--all-extras", "--all-groups")
         for script in sorted((path / "benchmarks").glob("bench_*.py")):
             session.run("python", str(script.relative_to(ROOT)), *session.posargs)
 
-    bench.func.__doc__ = f"Measure {name} beside its peers."
+    bench.__doc__ = f"Measure {name} beside its peers."
+    nox.session(bench, name=f"bench-{path.name}")
 
 
 def _add_reproduce(name: str, path: Path) -> None:
-    @nox.session(name=f"reproduce-{path.name}")
     def reproduce(session: nox.Session) -> None:
         # From the checkout, so that the records name its commit.
         sync(session, "--package", name, "--no-dev", "--all-extras", editable=True)
@@ -136,7 +135,8 @@ def _add_reproduce(name: str, path: Path) -> None:
         session.run("reprise", "run", path.name, "--out", results, "--fresh", *session.posargs, success_codes=[0, 1])
         session.run("reprise", "readme", str(path.relative_to(ROOT) / "README.md"), results)
 
-    reproduce.func.__doc__ = f"Run every experiment of {name} and renew its recorded results."
+    reproduce.__doc__ = f"Run every experiment of {name} and renew its recorded results."
+    nox.session(reproduce, name=f"reproduce-{path.name}")
 
 
 for _name, _path in MEMBERS.items():

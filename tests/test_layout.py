@@ -43,6 +43,14 @@ def imports(file: Path) -> set[str]:
     return found
 
 
+def experiments(paper: Path) -> list[str]:
+    """Return the names that a paper declares, in order."""
+    text = (paper / "src/reprise" / module(paper) / "paper.py").read_text(encoding="utf-8")
+    slug, *names = re.findall(r'"([a-z0-9-]+)"', text.partition("Paper(")[2])
+    assert slug == paper.name and names
+    return names
+
+
 def allowed(file: Path, member: Path) -> set[str]:
     """Return which of our packages a file may import."""
     own = module(member)
@@ -121,26 +129,26 @@ def test_paper_has_the_form_of_the_house(paper):
     cited = yaml.safe_load((paper / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["preferred-citation"]["title"] and cited["preferred-citation"]["authors"]
     assert list((paper / "benchmarks").glob("bench_*.py"))
-    experiments = {file.stem for file in (package / "experiments").glob("*.py")} - {"__init__"}
-    text = (package / "paper.py").read_text(encoding="utf-8")
-    declared_experiments = [name for name in experiments if f'"{name.replace("_", "-")}"' in text]
-    assert declared_experiments, "paper.py names no experiment"
+    files = [
+        file for file in (package / "experiments").glob("*.py") if "EXPERIMENT =" in file.read_text(encoding="utf-8")
+    ]
+    assert {file.stem.replace("_", "-") for file in files} == set(experiments(paper))
 
 
 @papers
 def test_every_experiment_is_recorded_and_its_claims_stand_in_the_readme(paper):
-    package = paper / "src/reprise" / module(paper)
     readme = (paper / "README.md").read_text(encoding="utf-8")
-    names = re.findall(r'"([a-z0-9-]+)"', (package / "paper.py").read_text(encoding="utf-8").partition("Paper(")[2])
-    assert names[0] == paper.name
-    for name in names[1:]:
+    ids = []
+    for name in experiments(paper):
         folder = paper / "results" / name
         record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         for file in ("table.csv", "figure.svg", "figure.png"):
             assert (folder / file).exists(), f"{folder} lacks {file}"
         for claim in record["claims"]:
+            ids.append(claim["id"])
             row = next(line for line in readme.splitlines() if line.startswith(f"| {claim['id']} |"))
             assert claim["verdict"] in row, f"{row} does not say {claim['verdict']}: `reprise readme` renews it"
+    assert len(set(ids)) == len(ids), "two claims of one paper share an id"
     assert (paper / "results/RESULTS.md").exists()
 
 

@@ -77,10 +77,7 @@ def test_where_takes_values_floats_to_rounding_and_predicates():
     "check",
     [
         at_most(values("error", {"method": "nobody"}), 1.0),
-        at_most(values("error", {"no column": 1}), 1.0),
-        at_most("no column", 1.0),
         beats(OURS, values("error", {"method": "nobody"})),
-        slope("no column", "error", expected=1, tolerance=1),
         slope("alpha", "error", expected=1, tolerance=1),
         all_of(at_most(OURS, 9.0), at_most(values("error", {"method": "nobody"}), 1.0)),
     ],
@@ -90,6 +87,46 @@ def test_claim_without_its_rows_is_not_run(check):
         check(TRIALS)
     verdict, outcome = Claim("C", "it is so", "Table 1", None, "direction", check).judge(TRIALS)
     assert verdict is Verdict.NOT_RUN and outcome is None
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        at_most(values("error", {"no column": 1}), 1.0),
+        at_most("no column", 1.0),
+        slope("no column", "error", expected=1, tolerance=1),
+    ],
+)
+def test_misspelt_column_is_a_mistake_and_not_a_verdict(check):
+    with pytest.raises(KeyError, match="the table has no column 'no column'; it has method, alpha, trial, error"):
+        Claim("C", "it is so", "Table 1", None, "direction", check).judge(TRIALS)
+
+
+def test_where_takes_lists_and_floats_against_text():
+    assert list(values("error", {"method": ["ours", "nobody"]})(TRIALS)) == [1.0, 1.2, 0.9, 1.1]
+    with pytest.raises(RowsMissing):
+        values("error", {"method": 0.5})(TRIALS)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: within("x", 1, np.inf), "tolerance must be finite"),
+        (lambda: slope("x", "y", expected=1, tolerance=-1), "tolerance must be finite and not negative, got -1"),
+        (lambda: beats("x", "y", factor=0), "factor must be positive, got 0"),
+        (lambda: at_most("error", 1, statistic="max")(TRIALS), "statistic must be one of mean, geometric mean, median"),
+    ],
+)
+def test_checks_that_could_not_fail_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_all_of_fails_even_where_another_part_has_no_rows():
+    missing = at_most(values("error", {"method": "nobody"}), 1.0)
+    assert not all_of(missing, at_most(OURS, 0.1))(TRIALS).holds
+    with pytest.raises(RowsMissing):
+        all_of(missing, at_most(OURS, 9.0))(TRIALS)
 
 
 def test_beats_measures_the_geometric_mean_of_paired_ratios():
@@ -149,7 +186,7 @@ def test_within_takes_absolute_and_relative_tolerances():
     table = pd.DataFrame({"x": [10.4]})
     assert within("x", 10, 0.5)(table).holds and not within("x", 10, 0.3)(table).holds
     assert within("x", 10, 0.05, relative=True)(table).holds and not within("x", 10, 0.03, relative=True)(table).holds
-    with pytest.raises(ValueError, match="tolerance must not be negative"):
+    with pytest.raises(ValueError, match="tolerance must be finite and not negative"):
         within("x", 10, -1)
 
 

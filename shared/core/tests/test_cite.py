@@ -28,3 +28,27 @@ def test_damaged_cff_is_one_sentence(toy, monkeypatch, text):
     monkeypatch.setattr("reprise.core.cite.read_cff", lambda slug: text)
     with pytest.raises(RepriseError, match=r"the CITATION.cff of toy is damaged"):
         citation("toy")
+
+
+def test_links_are_written_as_they_are_and_names_whole(toy, monkeypatch):
+    text = """
+cff-version: 1.2.0
+message: Cite both.
+title: Software
+version: 1.0
+date-released: 2026-01-02
+repository-code: https://example.org/a_b#c
+authors: [{name: Developers}]
+preferred-citation:
+  type: article
+  title: Paper
+  authors: [{family-names: Beethoven, given-names: Ludwig, name-particle: van}]
+  doi: 10.1000/a_b%c
+"""
+    monkeypatch.setattr("reprise.core.cite.read_cff", lambda slug: text)
+    written = bibtex("toy")
+    assert "doi = {10.1000/a_b%c}" in written and "url = {https://example.org/a_b#c}" in written
+    found = parse_string(written, "bibtex").entries
+    assert found["beethoven"].persons["author"][0].prelast_names == ["van"]
+    assert found["reprise-toy"].fields["year"] == "2026" and found["reprise-toy"].fields["version"] == "1.0"
+    assert citation("toy").preferred_citation.authors[0].display == "Ludwig van Beethoven"

@@ -30,6 +30,8 @@ def test_record_says_what_is_needed_to_run_it_again(record, toy):
 
 
 def test_settings_that_no_longer_fit_are_refused(toy):
+    with pytest.raises(RepriseError, match="powers has no setting gone any more"):
+        settings_from(toy.experiment("powers"), {"gone": 1})
     with pytest.raises(RepriseError, match="the recorded settings do not fit powers: trials"):
         settings_from(toy.experiment("powers"), {"trials": "many"})
 
@@ -70,5 +72,7 @@ def test_settings_must_be_a_frozen_dataclass_and_ids_unique(toy):
         replace(experiment, scales={"laptop": Loose()})
     with pytest.raises(ValueError, match="expected names among smoke, laptop, gpu, paper, got 'tiny'"):
         replace(experiment, scales={"tiny": experiment.settings("laptop")})
+    with pytest.raises(ValueError, match="data: powers has no scale 'papre'"):
+        replace(experiment, data={"papre": ()})
     with pytest.raises(ValueError, match="ids must differ"):
         replace(experiment, claims=[*experiment.claims, experiment.claims[0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+TOY = Path(__file__).parent / "toy_paper"
 RUN = ("run", "toy/powers", "--workers", "1")
 STORE = "results/toy/powers/cells.jsonl"
 
@@ -45,7 +47,7 @@ def one_sentence(finished: subprocess.CompletedProcess[str]) -> str:
 def undisturbed(tmp_path_factory, environment):
     """The table of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run([sys.executable, "-m", "reprise.core", *RUN, "--workers", "1"], cwd=folder, env=environment)
+    subprocess.run([sys.executable, "-m", "reprise.core", *RUN], cwd=folder, env=environment)
     return rows(folder)
 
 
@@ -156,7 +158,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing(command, tmp_path, environm
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
 
     finished = subprocess.run(
-        [sys.executable, "-m", "reprise.core", *RUN, "--workers", "1"],
+        [sys.executable, "-m", "reprise.core", *RUN],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -260,9 +262,94 @@ def test_wrong_call_is_one_sentence_and_status_two(command, arguments, sentence)
     assert sentence in one_sentence(finished)
 
 
-def test_debug_shows_the_traceback(command):
+def test_debug_shows_the_traceback_and_keeps_the_status(command):
     finished = command("run", "toi", "--debug")
-    assert finished.returncode != 0 and "Traceback" in finished.stderr
+    assert finished.returncode == 2 and "Traceback" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("trouble", "workers", "sentence"),
+    [
+        ("death", "2", "the workers of fragile failed with TerminatedWorkerError"),
+        ("nothing", "1", "cell part=1 of fragile failed with TypeError"),
+        ("object", "1", "a row of cell {'part': 1} is not made of JSON values"),
+        ("mixed", "1", "the rows make no table, a column mixes kinds of values"),
+        ("clash", "1", "a row must not repeat columns of its cell: part"),
+        ("prepare", "1", "the preparation of fragile failed with ZeroDivisionError: by zero"),
+        ("plot", "1", "the figure of fragile failed with ZeroDivisionError: by zero"),
+    ],
+)
+def test_trouble_in_an_experiment_is_one_sentence(command, trouble, workers, sentence):
+    finished = command("run", "toy/fragile", "--workers", workers, TOY_TROUBLE=trouble)
+    assert finished.returncode == 2
+    assert sentence in one_sentence(finished)
+
+
+def test_figure_that_fails_leaves_the_record(command, tmp_path):
+    command("run", "toy/fragile", "--workers", "1", TOY_TROUBLE="plot")
+    assert (tmp_path / "results/toy/fragile/record.json").exists()
+
+
+def test_failing_experiment_does_not_hide_the_others(command):
+    finished = command("run", "toy", "--workers", "1")
+    assert finished.returncode == 2
+    assert "✓ reproduced" in finished.stdout and "failed with ZeroDivisionError" in one_sentence(finished)
+
+
+def test_cells_of_older_code_are_measured_again(command, tmp_path, environment):
+    package = tmp_path / "packages"
+    shutil.copytree(TOY, package)
+    run = ("run", "toy/powers", "--workers", "1", "--scale", "smoke")
+    command(*run, PYTHONPATH=str(package))
+    assert "4 of them kept" in command(*run, PYTHONPATH=str(package)).stderr
+    source = package / "reprise/toy/experiments/powers.py"
+    source.write_text(source.read_text().replace("3.0 *", "4.0 *"))
+    again = command(*run, PYTHONPATH=str(package))
+    assert "kept from before" not in again.stderr
+    assert set(pd.read_csv(tmp_path / "results/toy/powers/smoke/table.csv").worse) == {16.0, 64.0}
+
+
+def test_record_of_kept_cells_keeps_their_provenance(command, tmp_path):
+    command(*RUN)
+    path = tmp_path / "results/toy/powers/record.json"
+    before = json.loads(path.read_text())
+    command(*RUN)
+    assert json.loads(path.read_text()) == before
+
+
+def test_folder_of_another_paper_is_refused(command, tmp_path):
+    (tmp_path / "mix/other").mkdir(parents=True)
+    (tmp_path / "mix/other/record.json").write_text('{"paper": "another"}')
+    finished = command(*RUN, "--out", "mix")
+    assert finished.returncode == 2 and "mix holds results of another" in one_sentence(finished)
+
+
+def test_damaged_neighbour_does_not_hide_a_run(command, tmp_path):
+    (tmp_path / "results/toy/other").mkdir(parents=True)
+    (tmp_path / "results/toy/other/record.json").write_text("{")
+    finished = command(*RUN)
+    assert finished.returncode == 2
+    assert "✓ reproduced" in finished.stdout and "is damaged" in one_sentence(finished)
+
+
+def test_reader_that_goes_away_is_no_error(tmp_path, environment):
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "reprise.core", "schema"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    shown.stdout.close()
+    assert shown.wait(60) == 0
+    with shown.stderr:
+        assert shown.stderr.read() == b""
+
+
+def test_broken_distribution_elsewhere_is_passed_over(command, tmp_path):
+    (tmp_path / "site/foo-1.0.dist-info").mkdir(parents=True)
+    finished = command(*RUN, PYTHONPATH=f"{TOY}{os.pathsep}{tmp_path / 'site'}")
+    assert finished.returncode == 1, finished.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

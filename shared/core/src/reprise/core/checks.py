@@ -9,7 +9,7 @@ noise alone does not reproduce a claim; two-sided ones ask that the mean lies wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,21 +28,28 @@ def values(column: str, where: Where | None = None, *, over: str = "trial") -> C
     Parameters
     ----------
     column : str
-    where : mapping of str to value or predicate
-        Column to the value that it must equal (floats to rounding), or to a function from the column to a mask.
+    where : mapping of str to value, collection or predicate
+        Column to the value that it must equal (floats to rounding), to a list of such values, or to a function from
+        the column to a mask.
     over : str
         Column that tells the trials apart; where the table has no such column each row is a trial.
 
     Returns
     -------
     callable
-        From the table to a series indexed by trial; it raises `RowsMissing` where no row is chosen.
+        From the table to a series indexed by trial; it raises `RowsMissing` where no row is chosen, and KeyError
+        where the table has no such column.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": ["a", "a", "b"], "trial": [0, 1, 0], "error": [1.0, 3.0, 9.0]})
+    >>> values("error", {"method": "a"})(table).to_list()
+    [1.0, 3.0]
     """
 
     def quantity(table: pd.DataFrame) -> pd.Series:
         chosen = select(table, where or {})
-        if column not in chosen:
-            raise RowsMissing(f"the table has no column {column!r}")
+        _need(chosen, column)
         if over not in chosen:
             return chosen[column].astype(float).reset_index(drop=True)
         return chosen.groupby(over)[column].agg(lambda part: part.astype(float).mean(skipna=False))
@@ -56,19 +63,18 @@ def select(table: pd.DataFrame, where: Where) -> pd.DataFrame:
     Raises
     ------
     RowsMissing
-        If a column is absent or no row is left.
+        If no row is left.
+    KeyError
+        If a column is absent.
     """
     mask = np.ones(len(table), dtype=bool)
     for column, wanted in where.items():
-        if column not in table:
-            raise RowsMissing(f"the table has no column {column!r}")
-        present = table[column]
+        _need(table, column)
         if callable(wanted):
-            mask &= np.asarray(wanted(present), dtype=bool)
-        elif isinstance(wanted, float):
-            mask &= np.isclose(present.astype(float), wanted, rtol=1e-9, atol=0.0)
+            mask &= np.asarray(wanted(table[column]), dtype=bool)
         else:
-            mask &= (present == wanted).to_numpy()
+            options = wanted if isinstance(wanted, (list, tuple, set)) else [wanted]
+            mask &= np.logical_or.reduce([_equal(table[column], option) for option in options])
     if not mask.any():
         raise RowsMissing(f"the table has no row with {dict(where)}")
     return table.loc[mask]
@@ -137,8 +143,7 @@ def within(
     quantity: Quantity, expected: float, tolerance: float, *, relative: bool = False, statistic: Statistic = "mean"
 ) -> Check:
     """Check that the mean of a quantity differs from `expected` by at most `tolerance` (relative: a share of it)."""
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must not be negative, got {tolerance}")
+    _check_tolerance(tolerance)
     width = abs(expected) * tolerance if relative else tolerance
 
     def check(table: pd.DataFrame) -> Outcome:
@@ -153,13 +158,16 @@ def beats(winner: Quantity, loser: Quantity, *, factor: float = 1.0, lower_is_be
 
     The measured value is the geometric mean over trials of loser/winner (winner/loser where higher is better).
     """
+    if not factor > 0:
+        raise ValueError(f"factor must be positive, got {factor}")
     quotient = ratio(loser, winner) if lower_is_better else ratio(winner, loser)
 
     def check(table: pd.DataFrame) -> Outcome:
         measured, interval, samples = _summary(_evaluate(quotient, table), "geometric mean")
         low = _lower(measured, interval)
         holds = low >= factor if factor != 1.0 else low > 1.0
-        return Outcome(measured, interval, holds, f"better by ≥ {factor:.4g}×", samples)
+        asked = f"better by ≥ {factor:.4g}×" if factor != 1.0 else "better"
+        return Outcome(measured, interval, holds, asked, samples)
 
     return check
 
@@ -171,11 +179,12 @@ def slope(
 
     The interval is over trials; with a single trial it is that of the regression.
     """
+    _check_tolerance(tolerance)
 
     def check(table: pd.DataFrame) -> Outcome:
         slopes = loglog_slope(x, y, where, over=over)(table)
         measured, interval, samples = _summary(slopes, "mean")
-        if interval is None:
+        if interval is None and np.isfinite(measured):
             interval = _regression_interval(select(table, where or {}), x, y)
         return Outcome(
             measured,
@@ -192,18 +201,47 @@ def all_of(*checks: Check) -> Check:
     """Check that every one of several checks holds.
 
     What is reported as measured is the first check that fails, or the first of all; the rest is in `Outcome.parts`.
+    A check that lacks its rows makes the whole `not run`, unless another one fails.
     """
     if not checks:
         raise ValueError("checks: expected at least one")
 
     def check(table: pd.DataFrame) -> Outcome:
-        parts = tuple(part(table) for part in checks)
+        found = [_outcome_or_missing(part, table) for part in checks]
+        parts = tuple(part for part in found if isinstance(part, Outcome))
+        missing = next((part for part in found if isinstance(part, RowsMissing)), None)
+        if missing is not None and all(part.holds for part in parts):
+            raise missing
         shown = next((part for part in parts if not part.holds), parts[0])
         return Outcome(
             shown.measured, shown.interval, all(p.holds for p in parts), shown.expected, shown.samples, parts
         )
 
     return check
+
+
+def _outcome_or_missing(check: Check, table: pd.DataFrame) -> Outcome | RowsMissing:
+    try:
+        return check(table)
+    except RowsMissing as missing:
+        return missing
+
+
+def _need(table: pd.DataFrame, column: str) -> None:
+    # A misspelt column is a mistake, not a table of another scale: it must not pass for "not run".
+    if column not in table:
+        raise KeyError(f"the table has no column {column!r}; it has {', '.join(map(str, table.columns))}")
+
+
+def _equal(column: pd.Series, wanted: Any) -> np.ndarray[Any, Any]:
+    if isinstance(wanted, float):
+        return np.asarray(np.isclose(pd.to_numeric(column, errors="coerce"), wanted, rtol=1e-9, atol=0.0))
+    return (column == wanted).to_numpy(dtype=bool)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 <= tolerance < np.inf:
+        raise ValueError(f"tolerance must be finite and not negative, got {tolerance}")
 
 
 def _evaluate(quantity: Quantity, table: pd.DataFrame) -> pd.Series:
@@ -217,6 +255,8 @@ def _evaluate(quantity: Quantity, table: pd.DataFrame) -> pd.Series:
 def _summary(series: pd.Series, statistic: Statistic) -> tuple[float, tuple[float, float] | None, int]:
     """Mean and 95 % interval: Student's t for means, percentile bootstrap for the median; None for a single trial."""
     sample = series.to_numpy(dtype=float)
+    if statistic not in get_args(Statistic):
+        raise ValueError(f"statistic must be one of {', '.join(get_args(Statistic))}, got {statistic!r}")
     if not np.isfinite(sample).all():
         return float("nan"), None, len(sample)
     if statistic == "median":
@@ -246,9 +286,8 @@ def _per_trial(
     table: pd.DataFrame, x: str, y: str, where: Where | None, over: str, function: Callable[[Any, Any], float]
 ) -> pd.Series:
     chosen = select(table, where or {})
-    for column in (x, y):
-        if column not in chosen:
-            raise RowsMissing(f"the table has no column {column!r}")
+    _need(chosen, x)
+    _need(chosen, y)
     groups = chosen.groupby(over) if over in chosen else [(0, chosen)]
     result = {}
     for trial, rows in groups:
@@ -269,7 +308,7 @@ def _slope(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
 
 
 def _regression_interval(table: pd.DataFrame, x: str, y: str) -> tuple[float, float] | None:
-    if len(table) < 3 or not (table[y] > 0).all():
+    if len(table) < 3 or table[x].nunique() < 3:
         return None
     fit = stats.linregress(np.log(table[x].to_numpy(dtype=float)), np.log(table[y].to_numpy(dtype=float)))
     half = stats.t.ppf(0.975, len(table) - 2) * fit.stderr

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pybtex.database import BibliographyData, Entry, Person
+from pybtex.database.output.bibtex import Writer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import RepriseError
 from .registry import distribution
 
 
 class _CffModel(BaseModel):
-    model_config = ConfigDict(extra="allow", alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True)
+    model_config = ConfigDict(
+        extra="allow",
+        alias_generator=lambda name: name.replace("_", "-"),
+        populate_by_name=True,
+        coerce_numbers_to_str=True,  # YAML reads `version: 1.0` as a number
+    )
 
 
 class Author(_CffModel):
@@ -21,7 +29,23 @@ class Author(_CffModel):
 
     family_names: str | None = None
     given_names: str | None = None
+    name_particle: str | None = None
+    name_suffix: str | None = None
     name: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Author:
+        if not (self.family_names or self.name):
+            raise ValueError("an author needs family-names or name")
+        return self
+
+    @property
+    def display(self) -> str:
+        """The whole name, as it is read."""
+        if self.name:
+            return self.name
+        parts = (self.given_names, self.name_particle, self.family_names, self.name_suffix)
+        return " ".join(part for part in parts if part)
 
 
 class Venue(_CffModel):
@@ -49,11 +73,13 @@ class Reference(_CffModel):
     conference: Venue | None = None
     collection_title: str | None = None
     publisher: Venue | None = None
-    volume: int | str | None = None
-    start: int | str | None = None
-    end: int | str | None = None
+    volume: str | None = None
+    start: str | None = None
+    end: str | None = None
     doi: str | None = None
     url: str | None = None
+    repository_code: str | None = None
+    date_released: date | None = None
     identifiers: list[Identifier] = Field(default_factory=list)
 
 
@@ -95,21 +121,28 @@ def citation(slug: str) -> Citation:
 
 def bibtex(slug: str) -> str:
     """Return two BibTeX entries: the paper's, then that of the reproduction."""
-    from pybtex.database import BibliographyData
-
     cited = citation(slug)
     paper, software = cited.preferred_citation, cited
     first = (paper.authors[0].family_names or paper.authors[0].name or slug).lower()
     key = "".join(filter(str.isalnum, first)) + str(paper.year or "")
     entries = {key: _entry(paper), f"reprise-{slug}": _entry(software)}
-    return str(BibliographyData(entries).to_string("bibtex"))
+    return str(_Writer().to_string(BibliographyData(entries)))
 
 
-def _entry(work: Reference) -> Any:
-    from pybtex.database import Entry, Person
+class _Writer(Writer):  # type: ignore[misc]
+    """Writes links as they are: escaped ones lead nowhere."""
 
+    def _write_field(self, stream: Any, type: str, value: str) -> None:
+        if type in ("doi", "url", "eprint"):
+            stream.write(f",\n    {type} = {{{value}}}")
+        else:
+            super()._write_field(stream, type, value)
+
+
+def _entry(work: Reference) -> Entry:
     kinds = {"conference-paper": "inproceedings", "article": "article", "software": "software"}
     arxiv = next((i.value.removeprefix("arXiv:") for i in work.identifiers if i.value.startswith("arXiv:")), None)
+    doi = work.doi or next((i.value for i in work.identifiers if i.type == "doi"), None)
     pages = f"{work.start}--{work.end}" if work.start is not None and work.end is not None else None
     fields = {
         "title": f"{{{work.title}}}",
@@ -118,15 +151,20 @@ def _entry(work: Reference) -> Any:
         "publisher": work.publisher.name if work.publisher else None,
         "volume": work.volume,
         "pages": pages,
-        "year": work.year,
+        "year": work.year or (work.date_released.year if work.date_released else None),
         "version": work.version,
-        "doi": work.doi,
-        "url": work.url,
+        "doi": doi,
+        "url": work.url or work.repository_code,
         "eprint": arxiv,
         "archivePrefix": "arXiv" if arxiv else None,
     }
     persons = [
-        Person(first=author.given_names or "", last=author.family_names)
+        Person(
+            first=author.given_names or "",
+            prelast=author.name_particle or "",
+            last=author.family_names,
+            lineage=author.name_suffix or "",
+        )
         if author.family_names
         else Person(last=f"{{{author.name}}}")
         for author in work.authors

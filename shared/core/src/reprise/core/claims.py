@@ -74,7 +74,16 @@ class Claim:
             raise ValueError(f"level must be 'number' or 'direction', got {self.level!r} in claim {self.id}")
 
     def judge(self, table: pd.DataFrame) -> tuple[Verdict, Outcome | None]:
-        """Return the verdict of a table, and what was measured where the table has the rows."""
+        """Return the verdict of a table, and what was measured where the table has the rows.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from reprise.core import Claim, at_most
+        >>> claim = Claim("C1", "the error is small", "Table 1", 0.1, "number", at_most("error", 0.1))
+        >>> claim.judge(pd.DataFrame({"trial": [0, 1, 2], "error": [0.05, 0.06, 0.05]}))[0].value
+        'reproduced'
+        """
         try:
             outcome = self.check(table)
         except RowsMissing:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,18 +20,18 @@ class _WithPackages(TyperGroup):
     """Adds the sub-commands that packages offer through the entry points ``reprise.commands``; loads what is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(_package_commands())]
+        return [*super().list_commands(ctx), *sorted(_package_commands().keys() - self.commands.keys())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         entry = _package_commands().get(cmd_name)
-        if entry is None:
+        if entry is None or cmd_name in self.commands:
             return super().get_command(ctx, cmd_name)
         summary = entry.dist.metadata["Summary"] if entry.dist else ""
         return TyperGroup(name=cmd_name, help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         entry = _package_commands().get(args[0])
-        if entry is None:
+        if entry is None or args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return args[0], typer.main.get_command(entry.load()), args[1:]
 
@@ -40,7 +42,7 @@ def _package_commands() -> dict[str, metadata.EntryPoint]:
 
 app = typer.Typer(
     cls=_WithPackages,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would take most of the time that --help takes
@@ -53,8 +55,12 @@ Slug = Annotated[str, typer.Argument(metavar="PAPER")]
 
 
 @app.callback()
-def _root(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    pass
+def _root(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("list")
@@ -187,22 +193,31 @@ def readme(path: Path, results: Path) -> None:
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one sentence and status 2."""
-    debug = "--debug" in sys.argv
+    """Run the command; what goes wrong is one sentence on standard error and status 2, a traceback only on request."""
+    os.environ.setdefault("MPLBACKEND", "agg")  # figures go to files; no window system is needed
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
         status = app(args=arguments, standalone_mode=False, prog_name="reprise")
-    except (RepriseError, TyperException) as error:
-        if debug:
-            raise
-        message = error.format_message() if isinstance(error, TyperException) else str(error)
-        if message:
-            print(f"reprise: {' '.join(message.split())}", file=sys.stderr)
-        sys.exit(130 if isinstance(error, Interrupted) else 2)
-    except typer.Abort:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`reprise list | head`); nothing is wrong.
-        sys.stderr.close()
+    except SystemExit:
+        # The reader of our output has gone (`reprise list | head`): nothing is wrong.
         sys.exit(0)
-    sys.exit(status if isinstance(status, int) else 0)
+    except BaseException as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        print(f"reprise: {_sentence(error)}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, (Interrupted, KeyboardInterrupt, typer.Abort)) else 2)
+    if status == 130:
+        print("reprise: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+    sys.exit(status if status in (1, 2, 130) else 0)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, TyperException):
+        message = error.format_message()
+    elif isinstance(error, RepriseError):
+        message = str(error)
+    elif isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        message = "stopped"
+    else:
+        message = f"an unexpected {type(error).__name__}: {error}; --debug shows where"
+    return " ".join(message.split())

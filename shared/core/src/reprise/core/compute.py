@@ -21,9 +21,12 @@ from threadpoolctl import threadpool_limits
 
 from .context import Context, no_progress
 from .errors import RepriseError
-from .paper import Cell, Paper
+from .paper import Cell, Paper, Row
 from .provenance import peak_memory
 from .store import FinishedCell
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_THREADED_MODULES = ("torch", "numba")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def measure_cell(job: Job, progress: Callable[[int, int], None] = no_progress) -
     )
     started = time.perf_counter()
     try:
-        measured = experiment.measure(job.settings, job.cell, context)
+        rows = [_row(job.cell, row) for row in experiment.measure(job.settings, job.cell, context)]
     except RepriseError:
         raise
     except Exception as error:
@@ -67,29 +70,7 @@ def measure_cell(job: Job, progress: Callable[[int, int], None] = no_progress) -
         raise RepriseError(
             f"cell {cell} of {job.experiment} failed with {type(error).__name__}: {error}; the finished cells are kept"
         ) from error
-    rows = [{**job.cell, **row} for row in measured]
     return FinishedCell(job.key, dict(job.cell), rows, time.perf_counter() - started, peak_memory())
-
-
-def limit_threads(threads: int) -> threadpool_limits:
-    """Hold BLAS, OpenMP and an imported torch to a number of threads; returns what undoes it for the libraries."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
-    return threadpool_limits(limits=threads)
-
-
-@contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Hold this process to a number of threads for a while."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else None
-    with limit_threads(threads):
-        try:
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(before)
 
 
 def measure_all(
@@ -100,19 +81,65 @@ def measure_all(
     Raises
     ------
     RepriseError
-        If a cell fails or the Dask cluster does not answer.
+        If a cell fails, a worker dies, or the Dask cluster does not answer.
     """
     if not jobs:
         return
     experiment = jobs[0].paper.experiment(jobs[0].experiment)
-    if dask is not None:
-        yield from _on_cluster(jobs, dask)
-    elif workers == 1:
-        with limited_threads(experiment.threads):
-            for job in jobs:
-                yield measure_cell(job, progress)
-    else:
-        yield from _in_processes(jobs, workers)
+    try:
+        if dask is not None:
+            with _client(dask) as client:
+                yield from _parallel(jobs, None, backend="dask", client=client)
+        elif workers == 1:
+            with held_threads(experiment.threads):
+                for job in jobs:
+                    yield measure_cell(job, progress)
+        else:
+            yield from _in_processes(jobs, workers)
+    except RepriseError:
+        raise
+    except Exception as error:
+        raise RepriseError(
+            f"the workers of {experiment.name} failed with {type(error).__name__}: {error}; the finished cells are kept"
+        ) from error
+
+
+def cluster_size(address: str) -> int:
+    """Return how many cells a Dask cluster measures at a time.
+
+    Raises
+    ------
+    RepriseError
+        If no scheduler answers.
+    """
+    with _client(address) as client:
+        return int(sum(client.nthreads().values()))
+
+
+def hold_threads(threads: int) -> threadpool_limits:
+    """Hold every thread pool to a number of threads, also those of libraries that are imported later."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    for name in _THREADED_MODULES:
+        if name in sys.modules:
+            sys.modules[name].set_num_threads(threads)
+    return threadpool_limits(limits=threads)
+
+
+@contextmanager
+def held_threads(threads: int) -> Iterator[None]:
+    """Hold this process to a number of threads for a while."""
+    variables = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    before = {name: sys.modules[name].get_num_threads() for name in _THREADED_MODULES if name in sys.modules}
+    with hold_threads(threads):
+        try:
+            yield
+        finally:
+            for name, number in before.items():
+                sys.modules[name].set_num_threads(number)
+            for name, value in variables.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:
@@ -126,17 +153,15 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:
         raise
 
 
-def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[FinishedCell]:
+def _client(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
         raise RepriseError("--dask needs an extra: install reprise-core[dask]") from None
     try:
-        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        return Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise RepriseError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        yield from _parallel(jobs, None, backend="dask", client=client)
 
 
 def _parallel(jobs: Sequence[Job], parent: int | None, **backend: Any) -> Iterator[FinishedCell]:
@@ -151,7 +176,7 @@ def _in_worker(job: Job, parent: int | None) -> FinishedCell:
     if parent is not None:
         _end_with(parent)
     # Never undone: cells that share a worker process as threads would undo it for each other.
-    limit_threads(job.paper.experiment(job.experiment).threads)
+    hold_threads(job.paper.experiment(job.experiment).threads)
     return measure_cell(job)
 
 
@@ -165,3 +190,9 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _row(cell: Cell, row: Row) -> dict[str, Any]:
+    if clash := cell.keys() & row.keys():
+        raise ValueError(f"a row must not repeat columns of its cell: {', '.join(sorted(clash))}")
+    return {**cell, **row}

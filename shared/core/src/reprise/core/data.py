@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class DataSet:
             return found
         absent = self.missing(self.folders()[0])
         how = (
-            "`reprise data` with --fetch gets it"
+            "`reprise data PAPER --fetch` gets it"
             if all(file.url for file in self.files)
             else f"download it there and put it into $REPRISE_DATA/{self.name}"
         )
@@ -119,12 +120,12 @@ class DataSet:
         """
         import pooch
 
+        if (found := self.locate()) is not None:
+            return found
         folder = cache_folder() / self.name
         for file in self.files:
-            if all((folder / name).is_file() for name in file.provides):
+            if file.url is None or all((folder / name).is_file() for name in file.provides):
                 continue
-            if file.url is None:
-                return self.find()
             report(f"{self.name}: {file.name}")
             target = folder / file.name
             try:
@@ -132,8 +133,18 @@ class DataSet:
             except (OSError, ValueError) as error:
                 raise RepriseError(f"could not fetch {file.name} of {self.name}: {error}") from error
             if file.members:
-                unpack(target, folder)
+                self._unpack(target, folder, file.members)
         return self.find()
+
+    def _unpack(self, archive: Path, folder: Path, members: tuple[str, ...]) -> None:
+        """Unpack beside and move over what is read: a member that is there is whole."""
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            unpack(archive, Path(scratch))
+            for name in members:
+                if not (Path(scratch) / name).is_file():
+                    raise RepriseError(f"{archive.name} of {self.name} holds no {name}")
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(Path(scratch) / name, folder / name)
 
 
 def cache_folder() -> Path:
@@ -149,9 +160,15 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises
     ------
     RepriseError
-        If the archive is of another kind, or holds an entry that points out of the folder.
+        If the archive is of another kind, is damaged, or holds an entry that points out of the folder.
     """
-    folder = folder.resolve()
+    try:
+        _unpack(archive, folder.resolve())
+    except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise RepriseError(f"cannot unpack {archive.name}: {error}") from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             for name in opened.namelist():

@@ -55,7 +55,6 @@ def draw(plot: Callable[[pd.DataFrame], Figure], table: pd.DataFrame) -> dict[st
     """Return ``figure.svg`` and ``figure.png`` of a table; the same table gives the same bytes."""
     from matplotlib import pyplot
 
-    pyplot.switch_backend("agg")
     with style():
         figure = plot(table)
         svg, png = io.BytesIO(), io.BytesIO()

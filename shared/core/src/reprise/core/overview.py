@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from .context import canonical
-from .errors import RepriseError
+from .data import DataSet
+from .errors import MissingData, RepriseError
 from .registry import paper, recorded_folder, slugs, split
 
 
 def list_papers(as_json: bool) -> None:
     """Print every installed paper with its experiments and the verdicts that are recorded."""
-    listed: list[dict[str, Any]] = [{"paper": slug, "experiments": _recorded(slug)} for slug in slugs()]
+    listed = [_listed(slug) for slug in slugs()]
     if as_json:
         print(json.dumps(listed, indent=1))
         return
     if not listed:
         print("No paper is installed.")
     for entry in listed:
-        print(entry["paper"])
-        for name, recorded in entry["experiments"].items():
-            print(f"  {name:<24}{recorded}")
+        print(entry["paper"] + (f": {entry['problem']}" if "problem" in entry else ""))
+        for name, records in entry["experiments"].items():
+            print(f"  {name:<24}{', '.join(map(_told, records)) or 'not run'}")
 
 
 def info(target: str, as_json: bool) -> None:
@@ -36,7 +38,7 @@ def info(target: str, as_json: bool) -> None:
     described: dict[str, Any] = {
         "paper": found.slug,
         "title": work.title,
-        "authors": [author.name or f"{author.given_names} {author.family_names}" for author in work.authors],
+        "authors": [author.display for author in work.authors],
         "year": work.year,
         "experiments": [
             {
@@ -68,8 +70,6 @@ def show_data(slug: str, *, fetch: bool, as_json: bool) -> None:
     MissingData
         With `fetch`, if a file has to be downloaded by a person.
     """
-    import sys
-
     found = paper(slug)
     needed: dict[str, Any] = {}
     scales: dict[str, list[str]] = {}
@@ -79,8 +79,7 @@ def show_data(slug: str, *, fetch: bool, as_json: bool) -> None:
                 needed[data_set.name] = data_set
                 scales.setdefault(data_set.name, []).append(f"{name} ({scale})")
     if fetch:
-        for data_set in needed.values():
-            data_set.fetch(lambda line: print(line, file=sys.stderr))
+        _fetch(list(needed.values()))
     listed = []
     for data_set in needed.values():
         place = data_set.locate()
@@ -107,6 +106,18 @@ def show_data(slug: str, *, fetch: bool, as_json: bool) -> None:
         print(f"  for {', '.join(entry['used_by'])}")
 
 
+def _fetch(data_sets: list[DataSet]) -> None:
+    """Fetch all that may be fetched, then say what a person has to download."""
+    first: MissingData | None = None
+    for data_set in data_sets:
+        try:
+            data_set.fetch(lambda line: print(line, file=sys.stderr))
+        except MissingData as missing:
+            first = first or missing
+    if first is not None:
+        raise first
+
+
 def print_schema(of: str) -> None:
     """Print the JSON schema of a record, or of what ``run --json`` prints.
 
@@ -125,32 +136,36 @@ def print_schema(of: str) -> None:
     print(json.dumps(schema(kinds[of]), indent=1))
 
 
-def _recorded(slug: str) -> dict[str, str]:
-    """Return per experiment what is recorded of it, here or beside the package's source, without validating it."""
+def _listed(slug: str) -> dict[str, Any]:
+    """Return a paper's experiments with what is recorded of each, here or else beside the package's source."""
     try:
         experiments, beside = paper(slug).experiments, recorded_folder(slug)
     except RepriseError as error:
-        return {"": str(error)}
-    folders = [Path("results") / slug, *([beside] if beside else [])]
+        return {"paper": slug, "experiments": {}, "problem": str(error)}
+    here = Path("results") / slug
     found = {}
     for name in experiments:
-        parts = []
-        for folder in folders:
-            for path in sorted((folder / name).glob("**/record.json")):
-                parts.append(_verdicts(path))
-            if parts:
-                break
-        found[name] = ", ".join(parts) or "not run"
-    return found
+        paths = sorted((here / name).glob("**/record.json"))
+        if not paths and beside is not None:
+            paths = sorted((beside / name).glob("**/record.json"))
+        found[name] = [_verdicts(path) for path in paths]
+    return {"paper": slug, "experiments": found}
 
 
-def _verdicts(path: Path) -> str:
+def _verdicts(path: Path) -> dict[str, Any]:
+    """Return the verdicts of a record without validating it: a list has to be quick."""
     try:
         record = json.loads(path.read_bytes())
         verdicts = [claim["verdict"] for claim in record["claims"]]
-        return f"{record['scale']}: {verdicts.count('reproduced')} of {len(verdicts)} claims reproduced"
+        return {"scale": record["scale"], "claims": len(verdicts), "reproduced": verdicts.count("reproduced")}
     except (OSError, ValueError, KeyError, TypeError):
-        return f"a damaged record ({path})"
+        return {"damaged": str(path)}
+
+
+def _told(record: dict[str, Any]) -> str:
+    if "damaged" in record:
+        return f"a damaged record ({record['damaged']})"
+    return f"{record['scale']}: {record['reproduced']} of {record['claims']} claims reproduced"
 
 
 def _print_experiment(experiment: Any) -> None:
@@ -160,7 +175,7 @@ def _print_experiment(experiment: Any) -> None:
         print(f"  {claim.id} [{claim.level}] {claim.sentence}{value}\n      {claim.source}")
     scales = list(experiment.scales)
     names = [field.name for field in fields(experiment.scales[scales[0]])]
-    width = max(len(name) for name in names) + 2
+    width = max(map(len, names), default=0) + 2
     columns = {s: [str(getattr(experiment.scales[s], name)) for name in names] for s in scales}
     widths = {s: max(len(s), *map(len, columns[s])) + 2 for s in scales}
     print(f"  {'':<{width}}" + "".join(f"{s:<{widths[s]}}" for s in scales).rstrip())

@@ -77,6 +77,9 @@ class Experiment:
                 raise ValueError(f"scales: expected names among {', '.join(SCALES)}, got {scale!r} in {self.name}")
             if not is_dataclass(settings) or not getattr(settings, "__dataclass_params__").frozen:  # noqa: B009
                 raise ValueError(f"scales: the settings of {self.name} at {scale} must be a frozen dataclass")
+        for scale in self.data:
+            if scale not in self.scales:
+                raise ValueError(f"data: {self.name} has no scale {scale!r}")
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError(f"claims: ids must differ, got {ids} in {self.name}")
@@ -116,11 +119,14 @@ class Paper:
         Raises
         ------
         RepriseError
-            If the paper has no experiment of that name.
+            If the paper has no experiment of that name, or it cannot be imported.
         """
         if name not in self.experiments:
             raise RepriseError(f"{self.slug} has no experiment {name!r}: choose among {', '.join(self.experiments)}")
-        module = import_module(f"{self.module}.experiments.{name.replace('-', '_')}")
+        try:
+            module = import_module(f"{self.module}.experiments.{name.replace('-', '_')}")
+        except ImportError as error:
+            raise RepriseError(f"experiment {name} of {self.slug} cannot be imported: {error}") from error
         experiment: Experiment = module.EXPERIMENT
         if experiment.name != name:
             raise RepriseError(f"{module.__name__} declares experiment {experiment.name!r}, but {name!r} was expected")

@@ -50,8 +50,8 @@ def machine() -> Machine:
 
 def versions() -> dict[str, str]:
     """Return the version of every installed distribution."""
-    found = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in metadata.distributions()}
-    return dict(sorted(found.items()))
+    named = [d for d in metadata.distributions() if d.metadata["Name"]]  # a half-removed distribution has no name
+    return dict(sorted((d.metadata["Name"].lower().replace("_", "-"), d.version) for d in named))
 
 
 def source(module: str, distribution: str) -> Source | None:

@@ -70,7 +70,7 @@ class Record(BaseModel):
     settings: dict[str, Any]
     seed: int
     device: str
-    workers: int
+    workers: int = Field(description="cells measured at a time, here or on a cluster")
     cells: int
     rows: int
     table_sha256: str = Field(description="of table.csv, which lies beside the record")
@@ -79,7 +79,7 @@ class Record(BaseModel):
     wall_seconds: float = Field(description="of the command that finished the run")
     cell_seconds: float = Field(description="summed over all cells, resumed ones included")
     peak_memory_bytes: int = Field(description="of the largest process that measured a cell")
-    machine: Machine
+    machine: Machine = Field(description="that the command ran on")
     source: Source | None
     versions: dict[str, str]
 
@@ -123,14 +123,10 @@ def read_record(path: Path) -> Record:
     RepriseError
         If the file is absent, is no JSON, or does not fit the schema.
     """
-    return _read(path, Record)
-
-
-def _read(path: Path, model: type[Record]) -> Record:
     if path.is_dir():
         path = path / "record.json"
     try:
-        return model.model_validate_json(path.read_bytes())
+        return Record.model_validate_json(path.read_bytes())
     except OSError as error:
         raise RepriseError(f"cannot read the record {path}: {error.strerror}") from error
     except ValidationError as error:

@@ -28,7 +28,7 @@ def paper(slug: str) -> Paper:
     Raises
     ------
     RepriseError
-        If no such paper is installed, or its package cannot be imported.
+        If no such paper is installed, or its package cannot be loaded.
     """
     if slug not in _entry_points():
         near = get_close_matches(slug, slugs(), n=1)
@@ -36,13 +36,14 @@ def paper(slug: str) -> Paper:
         raise RepriseError(f"no paper {slug!r} is installed; {hint}")
     try:
         return cast(Paper, _entry_points()[slug].load())
-    except ImportError as error:
-        raise RepriseError(f"the package of {slug} cannot be imported: {error}") from error
+    except Exception as error:  # whatever is wrong with one package must not stop the others
+        raise RepriseError(f"the package of {slug} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def distribution(slug: str) -> metadata.Distribution:
     """Return the installed distribution of a paper's package."""
-    found = _entry_points()[paper(slug).slug].dist
+    paper(slug)  # says what is wrong if there is no such paper
+    found = _entry_points()[slug].dist
     if found is None:
         raise RepriseError(f"the package of {slug} has no metadata: install it again")
     return found
@@ -56,11 +57,11 @@ def split(target: str) -> tuple[Paper, tuple[str, ...]]:
     RepriseError
         If the paper or the experiment is unknown.
     """
-    slug, _, name = target.partition("/")
+    slug, slash, name = target.partition("/")
     found = paper(slug)
-    if name and name not in found.experiments:
+    if slash and name not in found.experiments:
         raise RepriseError(f"{slug} has no experiment {name!r}: choose among {', '.join(found.experiments)}")
-    return found, (name,) if name else found.experiments
+    return found, (name,) if slash else found.experiments
 
 
 def recorded_folder(slug: str) -> Path | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .cite import bibtex, citation
-from .claims import Verdict
 from .errors import RepriseError
+from .paper import SCALES
 from .record import Record
 from .registry import paper as find_paper
 from .registry import recorded_folder, slugs
@@ -26,7 +28,7 @@ _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 # What a figure is drawn with; anything else (scripts, foreign objects, images from elsewhere) is left out of the page.
 _DRAWN = frozenset(
-    "svg g defs path rect circle use clipPath text tspan line polyline polygon ellipse style".split()  # noqa: SIM905
+    "svg g defs path rect circle use clippath text tspan line polyline polygon ellipse".split()  # noqa: SIM905
 )
 # The distributions that decide the numbers; the record holds all of them.
 _VERSIONS = ("numpy", "scipy", "torch", "pandas", "joblib", "cvxpy", "numba", "matplotlib")
@@ -44,8 +46,10 @@ class _Section:
     records: list[tuple[Record, Markup]]
 
     @property
-    def claims(self) -> list[Any]:
-        return [claim for record, _ in self.records for claim in record.claims]
+    def tallies(self) -> list[str]:
+        scales = sorted({record.scale for record, _ in self.records}, key=SCALES.index)
+        claims = {s: [c for record, _ in self.records if record.scale == s for c in record.claims] for s in scales}
+        return [f"{scale}: {tally(claims[scale])}" for scale in scales]
 
 
 def write_report(folders: Sequence[Path], out: Path, as_json: bool) -> None:
@@ -58,7 +62,8 @@ def write_report(folders: Sequence[Path], out: Path, as_json: bool) -> None:
     RepriseError
         If there is no record, one is damaged, or the page cannot be written.
     """
-    found = [pair for folder in folders or _default_folders() for pair in read_results(folder)]
+    places = {folder.resolve(): folder for folder in folders or _default_folders()}
+    found = [pair for folder in places.values() for pair in read_results(folder)]
     if not found:
         where = ", ".join(map(str, folders)) or "results/"
         raise RepriseError(f"there is no record below {where}: `reprise run PAPER` makes one")
@@ -75,7 +80,7 @@ def render(found: Sequence[tuple[Record, Path]]) -> str:
     for slug in sorted({record.paper for record, _ in found}):
         mine = [(record, folder) for record, folder in found if record.paper == slug]
         figures = [
-            (record, inline_svg(folder / "figure.svg", f"{slug}-{position}"))
+            (record, inline_svg(folder / "figure.svg", f"{slug}-{position}", record.title))
             for position, (record, folder) in enumerate(mine)
         ]
         sections.append(_section(slug, figures))
@@ -88,17 +93,21 @@ def render(found: Sequence[tuple[Record, Path]]) -> str:
     )
     environment.filters.update(number=number, measured=measured, duration=duration)
     # One paper may have been run several times; its summary counts every run.
+    script = files("reprise.core").joinpath("templates/report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html.j2").render(
+        script=Markup(script),  # ours
+        script_hash=digest,
         sections=sections,
-        tally=tally,
         mark=MARK,
-        verdicts=list(Verdict),
         told=_VERSIONS,
     )
 
 
-def inline_svg(path: Path, prefix: str) -> Markup:
+def inline_svg(path: Path, prefix: str, label: str = "") -> Markup:
     """Return a figure as inline SVG: drawing elements only, no reference out of it, ids made unique by `prefix`.
+
+    Style sheets are left out, as they would hold for the whole page; `label` is what a screen reader says.
 
     Raises
     ------
@@ -111,9 +120,12 @@ def inline_svg(path: Path, prefix: str) -> Markup:
         raise RepriseError(f"cannot read the figure {path}: {error.strerror}") from error
     except ElementTree.ParseError as error:
         raise RepriseError(f"the figure {path} is damaged: {error}") from error
+    if root.tag != f"{{{_SVG}}}svg":
+        raise RepriseError(f"the figure {path} is damaged: it is no SVG")
     _clean(root, prefix)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
+    root.attrib.update({"role": "img", "aria-label": label, "stroke-linejoin": "round", "stroke-linecap": "butt"})
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # cleaned above, element by element
@@ -122,12 +134,12 @@ def inline_svg(path: Path, prefix: str) -> Markup:
 def _clean(element: ElementTree.Element, prefix: str) -> None:
     for child in list(element):
         namespace, _, name = str(child.tag).rpartition("}")
-        if namespace != "{" + _SVG or name not in _DRAWN:
+        if namespace != "{" + _SVG or name.lower() not in _DRAWN:
             element.remove(child)
         else:
             _clean(child, prefix)
     for name, value in list(element.attrib.items()):
-        plain = name.rpartition("}")[2]
+        plain = name.rpartition("}")[2].lower()  # as a browser reads them
         if plain.startswith("on") or (plain == "href" and not value.startswith("#")):
             del element.attrib[name]
         elif plain == "id":
@@ -137,8 +149,6 @@ def _clean(element: ElementTree.Element, prefix: str) -> None:
         else:
             local = re.sub(r"url\(\s*#([^)]*)\)", rf"url(#{prefix}-\1)", value)
             element.attrib[name] = "" if re.search(r"url\((?!#)", local) else local
-    if element.tag == f"{{{_SVG}}}style" and re.search(r"url\(|@import", element.text or ""):
-        element.text = ""
 
 
 def duration(seconds: float) -> str:
@@ -155,7 +165,7 @@ def _section(slug: str, records: list[tuple[Record, Markup]]) -> _Section:
     order = {name: position for position, name in enumerate(find_paper(slug).experiments)}
     records = sorted(records, key=lambda pair: (order.get(pair[0].experiment, len(order)), pair[0].scale))
     work = citation(slug).preferred_citation
-    authors = ", ".join(author.name or f"{author.given_names} {author.family_names}" for author in work.authors)
+    authors = ", ".join(author.display for author in work.authors)
     return _Section(slug, work.title, authors, work.year, bibtex(slug).strip(), records)
 
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .compute import Job, limited_threads, measure_all
+import joblib
+import pyarrow as pa
+
+from .compute import Job, cluster_size, held_threads, measure_all
 from .context import Context, canonical, no_progress
 from .errors import Interrupted, RepriseError
 from .paper import Cell, Experiment, Paper
 from .provenance import machine, peak_memory, source, versions
-from .record import Record, claim_result
+from .record import Record, claim_result, read_record
 from .store import CellStore, FinishedCell, locked, replace_file
 
 if TYPE_CHECKING:
@@ -86,15 +90,18 @@ def run_experiment(
     """
     observer = observer or Observer()
     experiment = paper.experiment(name)
-    settings = experiment.settings(scale) if settings is None else settings
+    chosen = experiment.settings(scale) if settings is None else settings
+    # Through JSON and back, as `verify` will read them: an int where a float is declared would be another cell.
+    settings = settings_from(experiment, json.loads(canonical(asdict(chosen))))
     if seed < 0:
         raise RepriseError(f"seed must not be negative, got {seed}")
-    device = resolve_device(device)
-    workers = _workers(workers, device)
+    device = resolve_device(device, paper)
+    workers = cluster_size(dask) if dask is not None else _workers(workers, device)
     for data_set in experiment.data.get(scale, ()):
         data_set.find()
     code = source(paper.module + ".paper", f"reprise-{paper.slug}")
-    cells = [dict(cell) for cell in experiment.cells(settings)]
+    with _authored("the grid", name):
+        cells = [dict(cell) for cell in experiment.cells(settings)]
     if not cells:
         raise RepriseError(f"{name} yields no cell at scale {scale}")
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -103,16 +110,18 @@ def run_experiment(
         store = CellStore(folder)
         if fresh:
             store.clear()
-        keys = [cell_key(paper, experiment, settings, cell, seed) for cell in cells]
-        if len(set(keys)) < len(keys):
+        keys = cell_keys(paper, experiment, settings, cells, seed=seed, device=device)
+        wanted = set(keys)
+        if len(wanted) < len(keys):
             raise RepriseError(f"{name} yields the same cell twice at scale {scale}")
-        done = {key: cell for key, cell in store.read().items() if key in set(keys)}
+        done = {key: cell for key, cell in store.read().items() if key in wanted}
+        measuring = len(done) < len(cells)
         observer.started(len(cells), len(done))
         try:
             prepared = None
-            if experiment.prepare is not None and len(done) < len(cells):
+            if experiment.prepare is not None and measuring:
                 context = Context(f"{paper.slug}/{name}", {}, seed, device, progress=observer.within)
-                with limited_threads(experiment.threads):
+                with held_threads(experiment.threads), _authored("the preparation", name):
                     prepared = experiment.prepare(settings, context)
             jobs = [
                 Job(paper, name, settings, key, cell, seed, device, prepared)
@@ -120,8 +129,7 @@ def run_experiment(
                 if key not in done
             ]
             for finished in measure_all(jobs, workers=workers, dask=dask, progress=observer.within):
-                store.append(finished)
-                done[finished.key] = finished
+                done[finished.key] = store.append(finished)
                 observer.finished(finished)
         except KeyboardInterrupt:
             raise Interrupted(
@@ -130,13 +138,14 @@ def run_experiment(
             ) from None
         table = make_table([done[key] for key in keys])
         written = _write_table(table, folder)
-        _write_figure(experiment, table, folder)
+        with _authored("a claim", name):
+            claims = [claim_result(claim, name, table) for claim in experiment.claims]
         record = Record(
             paper=paper.slug,
             experiment=name,
             title=experiment.title,
             scale=scale,
-            claims=[claim_result(claim, name, table) for claim in experiment.claims],
+            claims=claims,
             settings=json.loads(canonical(asdict(settings))),
             seed=seed,
             device=device,
@@ -153,7 +162,10 @@ def run_experiment(
             source=code,
             versions=versions(),
         )
+        if not measuring:
+            record = _with_earlier_provenance(record, folder)
         replace_file(folder / "record.json", record.model_dump_json(indent=1).encode() + b"\n")
+        _write_figure(experiment, table, folder)
     return record
 
 
@@ -162,11 +174,18 @@ def result_folder(out: Path, experiment: str, scale: str) -> Path:
     return out / experiment if scale == "laptop" else out / experiment / scale
 
 
-def cell_key(paper: Paper, experiment: Experiment, settings: Any, cell: Cell, seed: int) -> str:
-    """Return the name of a cell in the store: a hash of everything that its rows depend on."""
+def cell_keys(
+    paper: Paper, experiment: Experiment, settings: Any, cells: Sequence[Cell], *, seed: int, device: str
+) -> list[str]:
+    """Return the names of cells in the store: hashes of everything that their rows depend on.
+
+    That is the paper, the experiment, its settings and the seed, the device, the version of the package, and the text
+    of its method and of this experiment: a cell that older code measured is measured again.
+    """
     version = metadata.version(f"reprise-{paper.slug}")
-    identity = [paper.slug, experiment.name, version, asdict(settings), cell, seed]
-    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:24]
+    code = _code_digest(paper, experiment)
+    run = canonical([paper.slug, experiment.name, version, code, asdict(settings), seed, device])
+    return [hashlib.sha256(f"{run}{canonical(cell)}".encode()).hexdigest()[:24] for cell in cells]
 
 
 def make_table(cells: list[FinishedCell]) -> pd.DataFrame:
@@ -185,8 +204,8 @@ def make_table(cells: list[FinishedCell]) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows)
 
 
-def resolve_device(device: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where the experiment uses torch and there is one.
+def resolve_device(device: str, paper: Paper) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where the paper's package needs torch and there is one.
 
     Raises
     ------
@@ -195,11 +214,17 @@ def resolve_device(device: str) -> str:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise RepriseError(f"device must be auto, cpu or cuda, got {device!r}")
-    torch = sys.modules.get("torch")
-    present = torch is not None and torch.cuda.is_available()
+    if device == "cpu":
+        return device
+    needed = metadata.requires(f"reprise-{paper.slug}") or []
+    if not any(re.match(r"torch\b", requirement) for requirement in needed):
+        if device == "cuda":
+            raise RepriseError(f"device cuda was asked for, but {paper.slug} computes without torch: use --device cpu")
+        return "cpu"
+    present = import_module("torch").cuda.is_available()
     if device == "cuda" and not present:
         raise RepriseError("device cuda was asked for, but torch finds no GPU here: use --device cpu")
-    return "cuda" if present and device != "cpu" else "cpu"
+    return "cuda" if present else "cpu"
 
 
 def _workers(workers: int | None, device: str) -> int:
@@ -208,14 +233,17 @@ def _workers(workers: int | None, device: str) -> int:
     if device == "cuda":
         # One GPU serves one cell after another: processes that share it only fight for its memory.
         return 1
-    return workers or os.cpu_count() or 1
+    return workers or int(joblib.cpu_count())
 
 
 def _write_table(table: pd.DataFrame, folder: Path) -> bytes:
     import io
 
     parquet = io.BytesIO()
-    table.to_parquet(parquet, index=False)
+    try:
+        table.to_parquet(parquet, index=False)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise RepriseError(f"the rows make no table, a column mixes kinds of values: {error}") from error
     written = table.to_csv(index=False).encode()
     replace_file(folder / "table.parquet", parquet.getvalue())
     replace_file(folder / "table.csv", written)
@@ -225,8 +253,43 @@ def _write_table(table: pd.DataFrame, folder: Path) -> bytes:
 def _write_figure(experiment: Experiment, table: pd.DataFrame, folder: Path) -> None:
     from .figures import draw
 
-    for name, content in draw(experiment.plot, table).items():
+    with _authored("the figure", experiment.name):
+        drawn = draw(experiment.plot, table)
+    for name, content in drawn.items():
         replace_file(folder / name, content)
+
+
+@contextmanager
+def _authored(what: str, experiment: str) -> Iterator[None]:
+    """Turn an error in what an experiment's author wrote into one sentence."""
+    try:
+        yield
+    except RepriseError:
+        raise
+    except Exception as error:
+        raise RepriseError(f"{what} of {experiment} failed with {type(error).__name__}: {error}") from error
+
+
+def _code_digest(paper: Paper, experiment: Experiment) -> str:
+    """Return a hash of the package's method and of this experiment's own file."""
+    folder = Path(str(sys.modules[paper.module].__file__)).parent
+    own = folder / "experiments" / f"{experiment.name.replace('-', '_')}.py"
+    files = [own, *(file for file in folder.rglob("*.py") if "experiments" not in file.relative_to(folder).parts)]
+    texts = sorted((file.relative_to(folder).as_posix(), file.read_bytes().hex()) for file in files)
+    return hashlib.sha256(canonical(texts).encode()).hexdigest()
+
+
+def _with_earlier_provenance(record: Record, folder: Path) -> Record:
+    """Return the record with the machine, commit and times of the run that measured its cells, if that is on record."""
+    try:
+        earlier = read_record(folder)
+    except RepriseError:
+        return record
+    same = ("paper", "experiment", "scale", "settings", "seed", "device", "table_sha256")
+    if any(getattr(earlier, name) != getattr(record, name) for name in same):
+        return record
+    measured = ("started", "wall_seconds", "peak_memory_bytes", "workers", "machine", "source", "versions")
+    return record.model_copy(update={name: getattr(earlier, name) for name in measured})
 
 
 def settings_from(experiment: Experiment, recorded: Mapping[str, Any]) -> Any:
@@ -240,6 +303,8 @@ def settings_from(experiment: Experiment, recorded: Mapping[str, Any]) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     kind = type(next(iter(experiment.scales.values())))
+    if unknown := recorded.keys() - {field.name for field in fields(kind)}:
+        raise RepriseError(f"{experiment.name} has no setting {', '.join(sorted(unknown))} any more")
     try:
         return TypeAdapter(kind).validate_python(dict(recorded))
     except ValidationError as error:

@@ -49,16 +49,16 @@ class CellStore:
                 cells[cell.key] = cell
         return cells
 
-    def append(self, cell: FinishedCell) -> None:
-        """Write one cell through to the disk.
+    def append(self, cell: FinishedCell) -> FinishedCell:
+        """Write one cell through to the disk; returns it as it will be read back.
 
         Raises
         ------
         RepriseError
             If the disk refuses; what was there before stays whole.
         """
-        line = canonical(asdict(cell), sort_keys=False).encode() + b"\n"
         try:
+            line = canonical(asdict(cell), sort_keys=False).encode() + b"\n"
             # Unbuffered: a buffer would be written out once more when the file is closed after a failure.
             with open(self.path, "ab", buffering=0) as file:
                 end = file.tell()
@@ -72,7 +72,11 @@ class CellStore:
                         os.truncate(self.path, end)
                     raise
         except OSError as error:
-            raise cannot_write(self.path, error) from error
+            kept = "the finished cells are kept, and the same command goes on from there"
+            raise RepriseError(f"{cannot_write(self.path, error)}; {kept}") from error
+        except (TypeError, ValueError) as error:
+            raise RepriseError(f"a row of cell {cell.cell} is not made of JSON values: {error}") from error
+        return FinishedCell(**json.loads(line))
 
     def clear(self) -> None:
         """Forget all cells."""
@@ -135,4 +139,4 @@ def replace_file(path: Path, content: bytes) -> None:
 def cannot_write(path: Path, error: OSError) -> RepriseError:
     """Return the sentence for a disk that refuses."""
     reason = error.strerror or str(error)
-    return RepriseError(f"cannot write {path}: {reason}; what was finished before is kept, the same command goes on")
+    return RepriseError(f"cannot write {path}: {reason}")

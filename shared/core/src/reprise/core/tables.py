@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,13 @@ _BLOCK = re.compile(r"(<!-- claims -->\n).*?(<!-- /claims -->)", re.DOTALL)
 
 
 def number(value: float | str | None) -> str:
-    """Return a value with three or four significant digits; a dash where there is none."""
+    """Return a value with four significant digits, whole numbers in full; a dash where there is none."""
     if value is None:
         return "–"
-    return value if isinstance(value, str) else f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    whole = float(value).is_integer() and 1e3 <= abs(value) < 1e9
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
 
 
 def measured(claim: ClaimResult) -> str:
@@ -47,9 +51,27 @@ def read_results(folder: Path, order: Sequence[str] = ()) -> list[tuple[Record, 
     RepriseError
         If a record is damaged.
     """
-    found = [(read_record(path), path.parent) for path in sorted(folder.glob("**/record.json"))]
+    paths = [folder] if folder.is_file() else sorted(folder.glob("**/record.json"))
+    found = [(read_record(path), path.parent) for path in paths]
     rank = {name: position for position, name in enumerate(order)}
     return sorted(found, key=lambda pair: (pair[0].paper, rank.get(pair[0].experiment, len(rank)), pair[0].scale))
+
+
+def refuse_other_papers(folder: Path, slug: str) -> None:
+    """Make sure that a folder holds no results of another paper: experiments of one name would overwrite each other.
+
+    Raises
+    ------
+    RepriseError
+        If it does.
+    """
+    for path in sorted(folder.glob("*/**/record.json")):
+        try:
+            other = json.loads(path.read_bytes())["paper"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a damaged record is nobody's, and is written anew by its own experiment
+        if other != slug:
+            raise RepriseError(f"{folder} holds results of {other}: choose another --out for {slug}")
 
 
 def claims_table(records: Sequence[Record]) -> str:
@@ -77,20 +99,22 @@ def claims_table(records: Sequence[Record]) -> str:
 
 def write_results(folder: Path, order: Sequence[str]) -> Path:
     """Write RESULTS.md over all records below a folder, and return its path."""
-    records = [record for record, _ in read_results(folder, order)]
-    claims = [claim for record in records for claim in record.claims]
-    lines = [f"# {records[0].paper}: {tally(claims)}", "", claims_table(records)]
-    for record in records:
-        place = "" if record.scale == "laptop" else f"{record.scale}/"
+    found = read_results(folder, order)
+    records = [record for record, _ in found]
+    claims = [claim for record in records if record.scale == "laptop" for claim in record.claims]
+    title = f": {tally(claims)} at laptop scale" if claims else ""
+    lines = [f"# {records[0].paper}{title}", "", claims_table(records)]
+    for record, home in found:
+        place = home.relative_to(folder).as_posix()
         lines += [
             f"## {record.experiment}: {record.title}",
             "",
-            f"![{record.title}]({record.experiment}/{place}figure.png)",
+            f"![{record.title}]({place}/figure.png)",
             "",
             f"{record.scale} scale, seed {record.seed}, {record.cells} cells in {record.cell_seconds:.0f} s of "
             f"computing on {record.machine.gpu if record.device == 'cuda' else record.machine.cpu}; "
             f"peak memory {record.peak_memory_bytes / 2**30:.1f} GiB; "
-            f"[record]({record.experiment}/{place}record.json), [table]({record.experiment}/{place}table.csv)",
+            f"[record]({place}/record.json), [table]({place}/table.csv)",
             "",
         ]
     path = folder / "RESULTS.md"
@@ -114,9 +138,11 @@ def fill_readme(readme: Path, results: Path) -> bool:
         raise RepriseError(f"cannot read {readme}: {error.strerror}") from error
     if not _BLOCK.search(text):
         raise RepriseError(f"{readme} has no lines <!-- claims --> and <!-- /claims -->")
-    found = read_results(results)
-    order = paper(found[0][0].paper).experiments if found else ()
-    table = claims_table([record for record, _ in read_results(results, order)])
+    records = [record for record, _ in read_results(results)]
+    if not records:
+        raise RepriseError(f"there is no record below {results}: `reprise run PAPER --out {results}` makes one")
+    order = {name: position for position, name in enumerate(paper(records[0].paper).experiments)}
+    table = claims_table(sorted(records, key=lambda r: (order.get(r.experiment, len(order)), r.scale)))
     filled = _BLOCK.sub(lambda found: found.group(1) + table + found.group(2), text)
     if filled != text:
         replace_file(readme, filled.encode())

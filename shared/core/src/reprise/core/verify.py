@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import RepriseError
-from .record import Record, read_record
+from .errors import Interrupted, RepriseError
+from .record import ClaimResult, Record, read_record
 from .registry import paper as find_paper
 from .run import observed
 from .runner import result_folder, run_experiment, settings_from
+from .tables import measured
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def verify_records(paths: Sequence[Path], *, workers: int | None, tolerance: flo
     """
     comparisons = [verify(path, workers=workers, tolerance=tolerance) for path in paths]
     if as_json:
-        print(json.dumps([{**asdict(c), "agrees": c.agrees} for c in comparisons], indent=1))
+        worst = [c.worst if np.isfinite(c.worst) else None for c in comparisons]  # JSON knows no infinity
+        shown = [{**asdict(c), "worst": w, "agrees": c.agrees} for c, w in zip(comparisons, worst)]
+        print(json.dumps(shown, indent=1))
     else:
         for found in comparisons:
             name = f"{found.paper}/{found.experiment} ({found.scale}, {found.cells} cells)"
@@ -61,7 +64,7 @@ def verify_records(paths: Sequence[Path], *, workers: int | None, tolerance: flo
 
 
 def verify(path: Path, *, workers: int | None = None, tolerance: float = 1e-6) -> Comparison:
-    """Run a record's settings again and compare verdicts and, where table.csv lies beside it, every number.
+    """Run a record's settings again and compare its claims, and every number of the table.csv beside it.
 
     Parameters
     ----------
@@ -82,7 +85,7 @@ def verify(path: Path, *, workers: int | None = None, tolerance: float = 1e-6) -
     settings = settings_from(paper.experiment(record.experiment), record.settings)
     old = _recorded_table(folder, record)
     with tempfile.TemporaryDirectory(prefix="reprise-verify-") as scratch, observed(record.experiment) as observer:
-        again = run_experiment(
+        again = _run_again(
             paper,
             record.experiment,
             scale=record.scale,
@@ -94,15 +97,30 @@ def verify(path: Path, *, workers: int | None = None, tolerance: float = 1e-6) -
             observer=observer,
         )
         new = pd.read_csv(result_folder(Path(scratch), record.experiment, record.scale) / "table.csv")
-    before = {claim.id: claim.verdict.value for claim in record.claims}
-    after = {claim.id: claim.verdict.value for claim in again.claims}
-    differing = [
-        f"claim {name}: recorded {before.get(name, 'absent')}, now {after.get(name, 'absent')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    differing = compare_claims(record.claims, again.claims, tolerance=tolerance)
     worst, columns = compare_tables(old, new, skip=record.timings, tolerance=tolerance)
     return Comparison(record.paper, record.experiment, record.scale, again.cells, worst, differing + columns)
+
+
+def compare_claims(old: Sequence[ClaimResult], new: Sequence[ClaimResult], *, tolerance: float) -> list[str]:
+    """Return a sentence for every claim whose verdict, paper's value or measured value is not what was recorded."""
+    before, after = {claim.id: claim for claim in old}, {claim.id: claim for claim in new}
+    sentences = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before or name not in after:
+            sentences.append(f"claim {name}: only {'recorded' if name in before else 'in the new run'}")
+            continue
+        one, other = before[name], after[name]
+        for what in ("verdict", "paper", "level", "source", "expected", "samples"):
+            if getattr(one, what) != getattr(other, what):
+                sentences.append(f"claim {name}: {what} recorded {getattr(one, what)}, now {getattr(other, what)}")
+        numbers = [
+            np.array([claim.measured, *(claim.interval or ()), *(p.measured for p in claim.parts)], dtype=float)
+            for claim in (one, other)
+        ]
+        if numbers[0].shape != numbers[1].shape or _relative(*numbers) > tolerance:
+            sentences.append(f"claim {name}: measured recorded {measured(one)}, now {measured(other)}")
+    return sentences
 
 
 def compare_tables(
@@ -138,6 +156,13 @@ def _relative(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
         return 0.0
     size = np.maximum(np.abs(a), np.abs(b))
     return float(np.max(np.abs(a - b) / np.maximum(size, 1e-9 * max(size.max(), 1e-300))))
+
+
+def _run_again(*arguments: Any, **options: Any) -> Record:
+    try:
+        return run_experiment(*arguments, **options)
+    except Interrupted:
+        raise Interrupted("stopped before the comparison was made; a verification always starts anew") from None
 
 
 def _recorded_table(folder: Path, record: Record) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -20,9 +21,31 @@ def cells(settings):
 
 
 def measure(settings, cell, context):
-    if settings.fail and cell["part"] == 1:
+    trouble = os.environ.get("TOY_TROUBLE") if cell["part"] == 1 else None
+    if trouble == "death":
+        os._exit(9)
+    if trouble == "nothing":
+        return None
+    if trouble == "object":
+        return [{"value": object()}]
+    if trouble == "mixed":
+        return [{"value": "one"}]
+    if trouble == "clash":
+        return [{"part": 2, "value": 1.0}]
+    if settings.fail and cell["part"] == 1 and trouble is None:
         raise ZeroDivisionError("by zero")
     return [{"value": 1.0}]
+
+
+def prepare(settings, context):
+    if os.environ.get("TOY_TROUBLE") == "prepare":
+        raise ZeroDivisionError("by zero")
+
+
+def plot(table):
+    if os.environ.get("TOY_TROUBLE") == "plot":
+        raise ZeroDivisionError("by zero")
+    return Figure()
 
 
 DATA = DataSet(
@@ -39,7 +62,8 @@ EXPERIMENT = Experiment(
     scales={"laptop": Settings(), "paper": Settings(fail=False)},
     cells=cells,
     measure=measure,
-    plot=lambda table: Figure(),
+    plot=plot,
+    prepare=prepare,
     claims=(Claim("T5", "it is one", "Table 3", 1.0, "number", at_least("value", 1.0)),),
     data={"paper": (DATA,)},
 )

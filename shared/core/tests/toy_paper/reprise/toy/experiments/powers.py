@@ -16,7 +16,7 @@ from reprise.core import Claim, Experiment, at_least, at_most, beats, slope, val
 class Settings:
     sizes: tuple[int, ...] = (2, 4, 8, 16)
     trials: int = 3
-    exponent: float = 2.0
+    exponent: float = 2  # an int where a float is declared, as people write it
     noise: float = 0.01
 
 
@@ -38,6 +38,7 @@ def measure(settings, cell, context):
             "worse": 3.0 * cell["size"] ** settings.exponent,
             "common": common,
             "norm": np.linalg.norm(matrix @ matrix, 2),
+            "single": np.float32(noise),
             "seconds": time.perf_counter(),
         }
     ]
@@ -61,7 +62,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             "T1",
-            "values grow as the square",
+            "values [n] grow as the square [/of it]",
             "Theorem 1",
             2.0,
             "number",
