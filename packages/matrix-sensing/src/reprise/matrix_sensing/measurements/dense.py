@@ -67,7 +67,8 @@ class DenseMeasurements(Measurements):
         vector = self._packing.pack(matrix)
         if self.packed.ndim == 2:
             return vector @ self.packed.mT
-        return (self.packed @ vector.unsqueeze(-1)).squeeze(-1)
+        # A row times a batch of matrices: several times faster than the same with a column on the right.
+        return (vector.unsqueeze(-2) @ self.packed.mT).squeeze(-2)
 
     def adjoint(self, weights: Tensor) -> Tensor:
         if self.packed.ndim == 2:

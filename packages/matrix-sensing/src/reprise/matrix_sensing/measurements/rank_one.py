@@ -44,15 +44,16 @@ class RankOneMeasurements(Measurements):
         return ((self.vectors @ matrix) * self.vectors).sum(-1)
 
     def forward(self, factor: Tensor) -> Tensor:
-        return (self.vectors @ factor).square().sum(-1)
+        return (factor.mT @ self.vectors.mT).square().sum(-2)
 
     def adjoint(self, weights: Tensor) -> Tensor:
         return self.vectors.mT @ (weights.unsqueeze(-1) * self.vectors)
 
     def pullback(self, factor: Tensor, weigh: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        outputs = self.vectors @ factor  # hidden units before the square, (..., m, k)
-        predictions = outputs.square().sum(-1)
-        return predictions, self.vectors.mT @ (weigh(predictions).unsqueeze(-1) * outputs)
+        # Units before examples: BLAS is several times faster at wide products than at tall ones.
+        outputs = factor.mT @ self.vectors.mT  # hidden units before the square, (..., k, m)
+        predictions = outputs.square().sum(-2)
+        return predictions, ((weigh(predictions).unsqueeze(-2) * outputs) @ self.vectors).mT
 
     def traces(self) -> Tensor:
         return self.vectors.square().sum(-1)
