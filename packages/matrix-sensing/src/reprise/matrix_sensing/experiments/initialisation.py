@@ -118,7 +118,7 @@ def plot(table: pd.DataFrame) -> Figure:
         end = run.loc[run["last"], "error"].mean()
         place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
         left.annotate(f"α = {scale:g}", (run["step"].max(), end), **place)
-    left.set(yscale="log", xlabel="step", ylabel="recovery error (relative)", xlim=(0, 1.22 * rows["step"].max()))
+    left.set(yscale="log", xlabel="step", ylabel="recovery error (relative)", xlim=(0, 1.26 * rows["step"].max()))
     last = rows[rows["last"]]
     band(right, last, "scale", "error", log=True, label="recovery error", marker=MARKERS[0])
     band(right, last, "scale", "relative_loss", log=True, label="training loss", marker=MARKERS[1])

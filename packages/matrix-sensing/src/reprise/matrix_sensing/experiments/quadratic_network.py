@@ -37,7 +37,7 @@ class Settings:
     scales: tuple[float, ...] = (1.0, 0.1, 1e-2, 1e-3)  # α
     step: float = 0.02  # η
     large_scale_step: float = 0.002  # η for α > 0.1, where ‖U‖ is α√d
-    time: float = 12.0  # η × steps
+    time: float = 20.0  # η × steps
     records: int = 20
     trials: int = 5
 
