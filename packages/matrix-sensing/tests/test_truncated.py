@@ -18,11 +18,16 @@ def one_step(U, step, *, truncate, rescale, threshold):
         if not truncate or prediction <= threshold:
             update += (prediction - target) * torch.outer(x, x) @ U
     moved = U - step / len(y) * update
-    return moved / (1 - step * (U.square().sum() - y.mean())) if rescale else moved
+    if rescale == "matched":
+        p = (X @ U).square().sum(1)
+        excess = ((p - y) * (p <= threshold if truncate else True)).mean()
+    else:
+        excess = U.square().sum() - y.mean() if rescale else 0.0
+    return moved / (1 - step * excess)
 
 
 @pytest.mark.parametrize("truncate", [True, False])
-@pytest.mark.parametrize("rescale", [True, False])
+@pytest.mark.parametrize("rescale", [True, False, "matched"])
 def test_a_step_is_that_of_algorithm_1(truncate, rescale):
     start = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).Q
     path = truncated_gradient_descent(
@@ -61,11 +66,22 @@ def test_small_scale_recovers_the_teacher():
     assert path.history[-1]["error"] < 0.01
 
 
+def test_matched_rescaling_leaves_no_floor_where_that_of_the_paper_does():
+    problem = SensingProblem.quadratic_network(12, 1, 400, seed=0)
+    paper, matched = (truncated_gradient_descent(problem, rescale=rescale) for rescale in (True, "matched"))
+    assert matched.history[-1]["error"] < 0.1 * paper.history[-1]["error"]
+
+
 def test_a_step_that_turns_the_sign_is_divergence():
-    with pytest.raises(DivergenceError, match="try rescale=False"):
+    with pytest.raises(DivergenceError, match="try rescale='matched'"):
         truncated_gradient_descent(PROBLEM, scale=3.0, step=1.0)
 
 
 def test_a_threshold_must_be_positive():
     with pytest.raises(ValueError, match="threshold must be greater than 0"):
         truncated_gradient_descent(PROBLEM, threshold=-1.0)
+
+
+def test_rescale_must_be_one_of_its_values():
+    with pytest.raises(ValueError, match="rescale must be True, False or 'matched', got 'yes'"):
+        truncated_gradient_descent(PROBLEM, rescale="yes")
