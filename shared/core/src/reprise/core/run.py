@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -111,18 +111,20 @@ def reproduced(records: list[Record]) -> bool:
     return all(claim.verdict != Verdict.NOT_REPRODUCED for record in records for claim in record.claims)
 
 
-def claims_view(claims: list[ClaimResult]) -> Table:
-    """Return the claims as a table for the terminal."""
+def claims_view(claims: list[ClaimResult]) -> Group:
+    """Return the claims as a table for the terminal, and below it what was tried where one did not come out."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("claim", no_wrap=True)
-    table.add_column("what the paper says", min_width=16)
-    table.add_column("where", min_width=8)
-    table.add_column("paper", min_width=5)
-    table.add_column(Text("measured [95 %]"), min_width=12)
-    table.add_column("verdict", min_width=12)
+    table.add_column("what the paper says")
+    table.add_column("where")
+    table.add_column("paper")
+    table.add_column(Text("measured [95 %]"))
+    table.add_column("verdict", no_wrap=True)
+    notes = []
     for claim in claims:
         asked = f"\n(asked: {claim.expected})" if claim.expected else ""
-        tried = f"\n({claim.tried})" if claim.tried else ""
+        if claim.tried:
+            notes.append(Text(f"\n{claim.id}: {claim.tried}"))
         # As Text, so that brackets in what an author wrote are shown and not read as markup.
         table.add_row(
             Text(claim.id),
@@ -130,9 +132,9 @@ def claims_view(claims: list[ClaimResult]) -> Table:
             Text(claim.source),
             Text(number(claim.paper)),
             Text(measured(claim) + asked),
-            Text(f"{MARK[claim.verdict]} {claim.verdict.value}{tried}", style=_COLOUR[claim.verdict]),
+            Text(f"{MARK[claim.verdict]} {claim.verdict.value}", style=_COLOUR[claim.verdict]),
         )
-    return table
+    return Group(table, *notes, Text())
 
 
 @contextmanager

@@ -1,1 +1,19 @@
-"""Curvature of torch models."""
+"""Curvature of torch models: Hessian-vector products, traces, spectra."""
+
+from .eigen import Eigenpairs, eigsh
+from .linear import FromProduct, Matrix, SymmetricOperator
+from .operators import Hessian
+from .parameters import ParameterSpace
+from .trace import Estimate, trace
+
+__all__ = [
+    "Eigenpairs",
+    "Estimate",
+    "FromProduct",
+    "Hessian",
+    "Matrix",
+    "ParameterSpace",
+    "SymmetricOperator",
+    "eigsh",
+    "trace",
+]
