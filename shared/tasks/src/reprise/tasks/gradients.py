@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from reprise.tasks import _checks
+from reprise.tasks.parameters import check_projection, chosen_parameters
 from reprise.tasks.projection import RandomProjection
 
 _CHUNK = 1 << 22  # numbers in a chunk's gradients where none is given: 16 MiB in float32
@@ -43,17 +44,6 @@ class Gradients:
     values: Tensor
     features: Tensor
     rows: Tensor
-
-
-def parameter_count(model: nn.Module, parameters: Sequence[str] | None = None) -> int:
-    """Number p of the chosen parameters' entries: the `rows` of a projection for them.
-
-    Examples
-    --------
-    >>> parameter_count(nn.Linear(3, 2)), parameter_count(nn.Linear(3, 2), ["weight"])
-    (8, 6)
-    """
-    return sum(value.numel() for value in _chosen(model, parameters).values())
 
 
 def sample_gradients(
@@ -103,8 +93,8 @@ def sample_gradients(
     tensor([[0., 1., 2., 1.],
             [3., 4., 5., 1.]])
     """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
+    chosen = chosen_parameters(model, parameters)
+    check_projection(projection, chosen)
     chunk_size = _chunk_size(model, chunk_size)
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in pytree.tree_leaves(samples)}
     if len(lengths) != 1 or 0 in lengths:
@@ -174,8 +164,8 @@ def output_gradients(
     >>> output_gradients(model, lambda model, x: model(x).squeeze(1), torch.eye(3), limit=2, seed=1).features.sum()
     tensor(2.)
     """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
+    chosen = chosen_parameters(model, parameters)
+    check_projection(projection, chosen)
     chunk_size = _chunk_size(model, chunk_size)
     bound = _Bound(model, margins)
     with torch.no_grad():
@@ -196,54 +186,6 @@ def output_gradients(
     return _checked(values[rows.to(values.device)], features, rows)
 
 
-def adapted_parameters(
-    model: nn.Module,
-    coefficients: Tensor,
-    *,
-    projection: RandomProjection,
-    parameters: Sequence[str] | None = None,
-) -> dict[str, Tensor]:
-    """Parameters θ + P w that coefficients w in the projected space stand for.
-
-    Parameters
-    ----------
-    model : nn.Module
-        At θ; left as it is.
-    coefficients : Tensor, shape (d,)
-        w.
-    projection, parameters
-        As the gradients were taken.
-
-    Returns
-    -------
-    dict of Tensors
-        For ``torch.func.functional_call`` or ``load_state_dict(strict=False)``.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or the projection or the coefficients don't fit.
-
-    Examples
-    --------
-    >>> model = nn.Linear(3, 2)
-    >>> moved = adapted_parameters(model, torch.zeros(4), projection=RandomProjection(rows=8, dim=4))
-    >>> bool((moved["weight"] == model.weight).all())
-    True
-    """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
-    if coefficients.shape != (projection.dim,):
-        raise ValueError(f"coefficients must have shape ({projection.dim},), got {tuple(coefficients.shape)}")
-    moved, start = {}, 0
-    for name, value in chosen.items():
-        weights = coefficients.to(device=value.device, dtype=value.dtype)
-        change = projection.lift(weights, start=start, stop=start + value.numel())
-        moved[name] = value + change.reshape(value.shape)
-        start += value.numel()
-    return moved
-
-
 class _Bound(nn.Module):
     """A model and a function of it as one module, so that functional_call can exchange the model's parameters."""
 
@@ -259,26 +201,6 @@ class _Bound(nn.Module):
         named = {f"model.{name}": value for name, value in values.items()}
         result: Tensor = torch.func.functional_call(self, named, inputs)
         return result
-
-
-def _chosen(model: nn.Module, parameters: Sequence[str] | None) -> dict[str, Tensor]:
-    named = dict(model.named_parameters())
-    if parameters is None:
-        parameters = [name for name, value in named.items() if value.requires_grad]
-    unknown = [name for name in parameters if name not in named]
-    if unknown or not parameters or len(set(parameters)) != len(parameters):
-        raise ValueError(
-            f"parameters must be different names out of {list(named)}, at least one, got {list(parameters)}"
-        )
-    return {name: named[name].detach() for name in parameters}
-
-
-def _fits(projection: RandomProjection | None, chosen: dict[str, Tensor]) -> None:
-    total = sum(value.numel() for value in chosen.values())
-    if projection is not None and projection.rows != total:
-        raise ValueError(
-            f"projection must have as many rows as the parameters have entries, {total}, got {projection.rows}"
-        )
 
 
 def _chunk_size(model: nn.Module, chunk_size: int | None) -> int:
