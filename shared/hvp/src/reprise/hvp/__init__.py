@@ -2,14 +2,16 @@
 
 from .eigen import Eigenpairs, eigsh
 from .linear import FromProduct, Matrix, SymmetricOperator
-from .operators import Hessian
+from .operators import EmpiricalFisher, GaussNewton, Hessian
 from .parameters import ParameterSpace
 from .trace import Estimate, trace
 
 __all__ = [
     "Eigenpairs",
+    "EmpiricalFisher",
     "Estimate",
     "FromProduct",
+    "GaussNewton",
     "Hessian",
     "Matrix",
     "ParameterSpace",
