@@ -1,4 +1,4 @@
-def test_package_imports():
-    import reprise.hvp as m
+def test_package_shows_its_public_names():
+    import reprise.hvp as hvp
 
-    assert m.__doc__
+    assert all(getattr(hvp, name) is not None for name in hvp.__all__)

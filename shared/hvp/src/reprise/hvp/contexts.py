@@ -51,7 +51,6 @@ def differentiable(
             stack.enter_context(_batch_norm_mode(model, batch_norm))
             if any(isinstance(module, nn.RNNBase) for module in model.modules()):
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         if device.type == "cuda" and not allow_tf32:
             stack.enter_context(_full_precision())
         if seed is not None:

@@ -1,0 +1,77 @@
+"""The Lanczos tridiagonalisation of several starts at once: what quadrature and vᵀH⁺v are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Rows = Callable[[Tensor], Tensor]
+
+
+def tridiagonalise(
+    apply: Rows, starts: Tensor, steps: int, *, progress: Callable[[int], object] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Diagonals and off-diagonals of T = VᵀAV with V an orthonormal basis of each start's Krylov space.
+
+    Parameters
+    ----------
+    apply : callable ``(s, P) -> (s, P)``
+        Row-wise products; each row may have a matrix of its own.
+    starts : Tensor, shape (s, P)
+        Unit rows.
+    steps : int
+        m, at most P.
+    progress : callable, optional
+        Called with the number of steps done.
+
+    Returns
+    -------
+    diagonal : Tensor, shape (s, m), float64
+    off_diagonal : Tensor, shape (s, m - 1), float64
+        Zero from where a start has found an invariant subspace; what follows is decoupled from the start.
+
+    Notes
+    -----
+    Full re-orthogonalisation, twice, in the dtype of `starts`. Nothing is read back to the host inside the loop.
+    Memory: s·m vectors (P,).
+    """
+    count, size = starts.shape
+    basis = torch.zeros(count, steps, size, dtype=starts.dtype, device=starts.device)
+    diagonal = torch.zeros(count, steps, dtype=starts.dtype, device=starts.device)
+    off_diagonal = torch.zeros(count, max(steps - 1, 0), dtype=starts.dtype, device=starts.device)
+    basis[:, 0] = starts
+    scale = torch.zeros(count, dtype=starts.dtype, device=starts.device)
+    threshold = 10 * torch.finfo(starts.dtype).eps
+    for step in range(steps):
+        image = apply(basis[:, step])
+        scale = torch.maximum(scale, image.norm(dim=1))
+        known = basis[:, : step + 1]
+        first = torch.einsum("skp,sp->sk", known, image)
+        image = image - torch.einsum("skp,sk->sp", known, first)
+        second = torch.einsum("skp,sp->sk", known, image)
+        image = image - torch.einsum("skp,sk->sp", known, second)
+        diagonal[:, step] = first[:, step] + second[:, step]
+        if step + 1 < steps:
+            length = image.norm(dim=1)
+            length = torch.where(length > threshold * scale, length, 0.0)
+            off_diagonal[:, step] = length
+            basis[:, step + 1] = torch.where(length[:, None] > 0, image / length[:, None], 0.0)
+        if progress is not None:
+            progress(step + 1)
+    return diagonal.double(), off_diagonal.double()
+
+
+def quadrature(diagonal: Tensor, off_diagonal: Tensor) -> tuple[Tensor, Tensor]:
+    """Gauss quadrature of the starts' spectral measures: nodes and weights, each of shape (s, m), on the CPU.
+
+    The nodes are the eigenvalues of T, the weights the squared first entries of its eigenvectors; exact for
+    polynomials of degree 2m − 1.
+    """
+    diagonal, off_diagonal = diagonal.cpu(), off_diagonal.cpu()
+    matrix = torch.diag_embed(diagonal)
+    if off_diagonal.shape[1]:
+        matrix = matrix + torch.diag_embed(off_diagonal, 1) + torch.diag_embed(off_diagonal, -1)
+    nodes, vectors = torch.linalg.eigh(matrix)
+    return nodes, vectors[:, 0, :] ** 2
