@@ -14,12 +14,15 @@ EXACT = ["linearize", "retained", "forward-over-reverse", "reverse-over-reverse"
 def test_hessian_equals_brute_force(problem, strategy):
     H = Hessian(problem.model, problem.loss, problem.data, strategy=strategy)
     exact = problem.dense()
-    # float64 rounding through a few layers
-    torch.testing.assert_close(H.dense(), exact, rtol=1e-8, atol=1e-10 * float(exact.abs().max()))
+    # float64 rounding through a few layers; transformers computes its loss in float32
+    tolerance = 1e-10 if problem.loss else 1e-6
+    torch.testing.assert_close(H.dense(), exact, rtol=100 * tolerance, atol=tolerance * float(exact.abs().max()))
     assert H.strategy == strategy
 
 
-def test_automatic_choice_is_one_of_the_kept_strategies_and_exact(problem):
+@pytest.mark.parametrize("name", ["cnn-batchnorm", "lstm", "torch-geometric"])
+def test_automatic_choice_is_one_of_the_kept_strategies_and_exact(make_problem, name):
+    problem = make_problem(name)
     H = Hessian(problem.model, problem.loss, problem.data)
     exact = problem.dense()
     torch.testing.assert_close(H.dense(), exact, rtol=1e-8, atol=1e-10 * float(exact.abs().max()))
@@ -77,13 +80,15 @@ def test_a_trace_that_froze_a_value_of_its_batch_is_not_reused():
             self.weight = nn.Parameter(torch.ones(2, dtype=torch.float64))
 
         def forward(self, x):
-            return (x * self.weight).sum(1) * float(x.numpy().max())
+            return (x * self.weight).sum(1) * len(x[x > 0])
 
     model = Counting()
-    data = [(torch.full((2, 2), value).double(), torch.zeros(2).double()) for value in (1.0, 3.0)]
+    inputs = torch.tensor([[[1.0, 1.0], [1.0, 1.0]], [[1.0, -1.0], [1.0, 1.0]]]).double()
+    data = [(x, torch.zeros(2).double()) for x in inputs]
     H = Hessian(model, F.mse_loss, data, strategy="linearize")
-    # f = mean over batches of (x·x·(w₁+w₂))², so that H = mean(2x⁴) everywhere
-    torch.testing.assert_close(H.dense(), torch.full((2, 2), 2 * (1 + 81) / 2).double())
+    # f = mean over examples of (count·xᵀw)², with counts 4 and 3
+    expected = sum(2 * count**2 * x.T @ x / 4 for count, x in zip((4, 3), inputs))
+    torch.testing.assert_close(H.dense(), expected)
 
 
 @pytest.mark.parametrize("strategy", ["linearize", "retained"])
@@ -134,8 +139,10 @@ def test_subsets_of_parameters(make_problem, selection, names, strategy):
     torch.testing.assert_close(block.dense(), exact, rtol=1e-8, atol=1e-12)
 
 
-def test_blocks_are_the_diagonal_blocks_of_all_layers(problem):
-    H = Hessian(problem.model, problem.loss, problem.data)
+@pytest.mark.parametrize("name", ["cnn-batchnorm", "transformer-tied", "lstm", "torch-geometric"])
+def test_blocks_are_the_diagonal_blocks_of_all_layers(make_problem, name):
+    problem = make_problem(name)
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")
     whole = H.dense()
     for by in ("module", "parameter"):
         for layer, block in H.blocks(by).items():
@@ -160,12 +167,12 @@ def test_tied_weights_count_once(make_problem):
 
 
 def test_gradient_and_value(problem):
-    H = Hessian(problem.model, problem.loss, problem.data)
+    H = Hessian(problem.model, problem.loss, problem.data, check=False)
     params = {n: p.detach().requires_grad_() for n, p in problem.model.named_parameters()}
     value = problem.mean_loss(params)
     expected = torch.autograd.grad(value, list(params.values()), materialize_grads=True)
-    torch.testing.assert_close(H.gradient(), torch.cat([g.flatten() for g in expected]))
-    assert H.value() == pytest.approx(float(value), rel=1e-12)
+    torch.testing.assert_close(H.gradient(), torch.cat([g.flatten() for g in expected]), rtol=1e-6, atol=1e-8)
+    assert H.value() == pytest.approx(float(value.detach()), rel=1e-12 if problem.loss else 1e-6)
 
 
 @pytest.mark.parametrize("strategy", ["linearize", "retained", "forward-over-reverse", "reverse-over-reverse"])
@@ -255,6 +262,7 @@ def test_bfloat16_models_multiply_float32_vectors():
     data = [(torch.randn(16, 4, dtype=torch.bfloat16), torch.randint(3, (16,)))]
     H = Hessian(model, F.cross_entropy, data)
     assert H.dtype == torch.float32
+    found = H.dense()
     exact = Hessian(model.float(), F.cross_entropy, [(data[0][0].float(), data[0][1])]).dense()
     # 8 bits of mantissa through two layers
-    assert (H.dense() - exact).norm() < 0.05 * exact.norm()
+    assert (found - exact).norm() < 0.05 * exact.norm()

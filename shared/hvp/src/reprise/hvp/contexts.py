@@ -8,8 +8,10 @@ for the time of a curvature call and puts back what was there.
 from __future__ import annotations
 
 import contextlib
+import functools
+import warnings
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -44,6 +46,7 @@ def differentiable(
     allow_tf32 : bool
         Leave TensorFloat-32 as the caller set it; off inside by default.
     """
+    _load_forward_rules()
     with contextlib.ExitStack() as stack:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(_attention_fast_path_off())
@@ -51,6 +54,7 @@ def differentiable(
             stack.enter_context(_batch_norm_mode(model, batch_norm))
             if any(isinstance(module, nn.RNNBase) for module in model.modules()):
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+                stack.enter_context(_onednn_off())
         if device.type == "cuda" and not allow_tf32:
             stack.enter_context(_full_precision())
         if seed is not None:
@@ -91,6 +95,25 @@ def validate_batch_norm(batch_norm: str) -> None:
     """
     if batch_norm not in get_args(BatchNorm):
         raise ValueError(f"batch_norm must be one of {get_args(BatchNorm)}, got {batch_norm!r}")
+
+
+@functools.cache
+def _load_forward_rules() -> None:
+    """Have torch load its forward-mode rules, which it does at their first use, with deprecation warnings of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
+
+
+@contextlib.contextmanager
+def _onednn_off() -> Iterator[None]:
+    onednn: Any = torch.backends.mkldnn
+    before = onednn.enabled
+    onednn.enabled = False
+    try:
+        yield
+    finally:
+        onednn.enabled = before
 
 
 @contextlib.contextmanager

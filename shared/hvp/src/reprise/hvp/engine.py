@@ -109,14 +109,14 @@ class Engine:
         rows = broadcast(rows, group)
         if self.batches.single and group is None:
             batch = self.batches.first()
-            with self.context(0):
+            with self.context():
                 return self._multiply(self._prepared(0, batch), rows)
         wide = torch.float64 if rows.device.type == "cpu" else torch.promote_types(rows.dtype, torch.float32)
         total = torch.zeros(rows.shape, dtype=wide, device=rows.device)
         weights = 0.0
         for index, batch in enumerate(self.batches):
             weight = self.objective.weight(batch)
-            with self.context(index):
+            with self.context():
                 total.add_(self._multiply(self._prepared(index, batch), rows), alpha=weight)
             weights += weight
         total, weights = sum_over(total, weights, group)
@@ -127,7 +127,7 @@ class Engine:
         total, weights = torch.zeros((), dtype=torch.float64), 0.0
         for index, batch in enumerate(self.batches):
             weight = self.objective.weight(batch)
-            with self.context(index):
+            with self.context():
                 part = quantity(batch)
             total = total.to(part.device) + weight * part.detach().to(torch.promote_types(part.dtype, torch.float32))
             weights += weight
@@ -166,13 +166,13 @@ class Engine:
 
         return self.mean(of_batch).to(self.space.dtype)
 
-    def context(self, index: int) -> Any:
-        """The state of torch for passes over batch `index`."""
+    def context(self) -> Any:
+        """The state of torch for passes over the model."""
         return differentiable(
             self.objective.model,
             self.space.device,
             batch_norm=self.settings.batch_norm,
-            seed=index if self.settings.freeze_randomness else None,
+            seed=0 if self.settings.freeze_randomness else None,
             allow_tf32=self.settings.allow_tf32,
         )
 
@@ -242,10 +242,10 @@ class Engine:
 
     def _prepare(self, strategy: Strategy, batch: Any, index: int) -> Prepared:
         if index not in self.seen:
-            self._validate_value(batch, index)
+            self.validate(batch, index)
             self.seen.add(index)
         if strategy == "linearize":
-            return self._linearize(batch, index)
+            return self._linearize(batch)
         objective, fixed, at, space = self.objective, self._held_fixed(), self._at(), self.space
         if strategy == "retained":
             size = _SavedBytes()
@@ -264,7 +264,7 @@ class Engine:
             lambda v: space.flatten(self.kind.difference(objective, batch, fixed, at, space.unflatten(v))), 0, False
         )
 
-    def _linearize(self, batch: Any, index: int) -> Prepared:
+    def _linearize(self, batch: Any) -> Prepared:
         leaves, structure = pytree.tree_flatten(batch)
         moving = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         static = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
@@ -293,7 +293,7 @@ class Engine:
             program = program.compiled(None if self.settings.compile is True else self.settings.compile)
         if signature is not None:
             self.programs[signature] = program
-        with self.context(index):  # seeded anew: the same noise as a single pass
+        with self.context():  # seeded anew: the noise of a single pass
             _, residuals = program.at(inputs)
         return self._from_program(program, residuals, inputs)
 
@@ -305,7 +305,8 @@ class Engine:
     def _reuse(self, program: LinearProgram, inputs: list[Tensor], batch: Any) -> list[Tensor] | None:
         """Residuals of a traced program at other inputs, or None if the trace does not hold there."""
         try:
-            value, residuals = program.at(inputs)
+            with self.context():
+                value, residuals = program.at(inputs)
         except (RuntimeError, IndexError):
             return None
         with torch.no_grad():
@@ -347,7 +348,8 @@ class Engine:
             return "loop"
         return "vmap" if (self._clock() - start) / len(chunk) < looped else "loop"
 
-    def _validate_value(self, batch: Any, index: int) -> None:
+    def validate(self, batch: Any, index: int) -> None:
+        """Raise unless the loss of a batch is a finite scalar, within `context`."""
         with torch.no_grad(), explain_failure(self.strategy):
             value = self.objective.loss(self._at() | self._held_fixed(), batch)
         if not isinstance(value, Tensor):

@@ -65,7 +65,8 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
     Tensor, shape (k,), float64
         With Â the Nyström approximation YH⁻¹Yᵀ, H = ΩᵀY, and Â_{-i} = Â − s_i s_iᵀ the one without ω_i, where
         s_i = YH⁻¹e_i/√(H⁻¹)_ii: t_i = tr Â_{-i} + c_i (s_iᵀω_i)², since Â agrees with A on ω_i;
-        c_i = (P − k + 1)·((ΩᵀΩ)⁻¹)_ii on the sphere, 1 otherwise.
+        c_i = (P − k + 1)·((ΩᵀΩ)⁻¹)_ii on the sphere, 1 otherwise. Where H is singular to rounding, A has that rank and
+        all samples are tr Â.
 
     Raises
     ------
@@ -73,27 +74,24 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
         If A is not positive semi-definite on the vectors.
     """
     size, k = omega.shape[1], len(omega)
-    gram = _small(omega, omega)
-    # a shift of the size of rounding keeps H positive where A is singular; it is taken off again
-    shift = torch.finfo(image.dtype).eps * float(image.norm()) / size**0.5
     H = _small(omega, image)
-    H = (H + H.T) / 2 + shift * gram
-    lowest, highest = (float(value) for value in torch.linalg.eigvalsh(H)[[0, -1]])
-    if highest <= 0.0 and lowest >= -0.0:
-        return torch.zeros(k, dtype=torch.float64)
-    if lowest < -1e-3 * abs(highest):
+    values, vectors = torch.linalg.eigh((H + H.T) / 2)
+    largest = float(values.abs().max())
+    if float(values[0]) < -1e-3 * largest:
         raise ValueError('operator must be positive semi-definite for method "xnystrace": use "xtrace"')
-    if lowest <= 0.0:  # below rounding: no longer a number, only a sign
-        H = H + (abs(lowest) + 1e-14 * highest) * torch.eye(k, dtype=H.dtype)
-    inverse = torch.linalg.inv(H)
-    weight = inverse.diagonal().clamp_min(torch.finfo(torch.float64).tiny)
-    cross = _small(image, image) + shift * (_small(image, omega) + _small(omega, image)) + shift**2 * gram
+    cross = _small(image, image)
+    live = values > 10 * k * torch.finfo(omega.dtype).eps * largest
+    inverse = (vectors[:, live] / values[live]) @ vectors[:, live].T
     total = (inverse * cross).sum()
+    if not bool(live.all()):
+        return total.expand(k).clone()
+    weight = inverse.diagonal()
     lost = (inverse * (cross @ inverse)).sum(0) / weight
     # s_iᵀω_i = (ΩᵀYH⁻¹)_ii/√(H⁻¹)_ii = 1/√(H⁻¹)_ii
-    rest = 1 / weight
-    scale = (size - k + 1) * torch.linalg.inv(gram).diagonal() if sphere else torch.ones(k, dtype=torch.float64)
-    return total - lost + scale * rest - shift * size
+    scale = torch.ones(k, dtype=torch.float64)
+    if sphere:
+        scale = (size - k + 1) * torch.linalg.inv(_small(omega, omega)).diagonal()
+    return total - lost + scale / weight
 
 
 def xdiag_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor) -> tuple[Tensor, Tensor]:

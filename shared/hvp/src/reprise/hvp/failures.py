@@ -12,6 +12,7 @@ _SIGNS = (
     r"Trying to use forward AD with (?P<c>[\w:.]+) that does not support it",
     r"(?P<d>[\w:.]*(?:flash|efficient|cudnn)_attention[\w:.]*)",
     r"(?P<e>\w+) does not support (?:double backward|create_graph)",
+    r"autograd\.Function with functorch(?P<g>)",
     r"(?:once_differentiable|trying to differentiate twice a function that was marked)(?P<f>)",
 )
 

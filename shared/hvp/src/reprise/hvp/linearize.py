@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.overrides import TorchFunctionMode
 
 aten = torch.ops.aten
 
@@ -76,7 +75,7 @@ def trace_linear(product: Product, inputs: Sequence[Tensor], vector: Tensor) -> 
         If the function branches on the values of tensors, or writes the vector into a tensor that was there before.
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _PlainSquaredError():
+        with warnings.catch_warnings(), torch.no_grad():
             # torch's own deprecations, raised while it loads the forward-mode rules
             warnings.simplefilter("ignore")
             traced = make_fx(torch.func.functionalize(product))(list(inputs), vector)
@@ -89,38 +88,6 @@ def trace_linear(product: Product, inputs: Sequence[Tensor], vector: Tensor) -> 
     _drop_zeros(graph)
     graph.eliminate_dead_code()
     return _cut(traced, placeholders[:-1], placeholders[-1])
-
-
-class _PlainSquaredError(TorchFunctionMode):
-    """Spells out the mean squared error: torch crashes when it traces the tangent of its fused kernel's gradient."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is torch.nn.functional.mse_loss:
-            return _squared_error(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-
-def _squared_error(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    if size_average is not None or reduce is not None:
-        raise NotLinearizable("mse_loss with size_average or reduce, which reduction replaces")
-    squares = (input - target) ** 2
-    if weight is not None:
-        squares = squares * weight
-        return squares.sum() / weight.expand_as(squares).sum() if reduction == "mean" else _reduce(squares, reduction)
-    return _reduce(squares, reduction)
-
-
-def _reduce(values: Tensor, reduction: str) -> Tensor:
-    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
 
 
 def _cut(traced: fx.GraphModule, inputs: list[fx.Node], vector: fx.Node) -> LinearProgram:

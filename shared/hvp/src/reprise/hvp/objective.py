@@ -77,6 +77,8 @@ class ModelObjective(Objective):
     weight : callable ``(batch) -> float``, optional
         What the loss of a batch is a mean of: the number of examples by default, the first dimension of its targets.
         Give the number of tokens where padded tokens are left out of the mean.
+    seed : int, optional
+        Seed of the default generator at the beginning of every pass, so that dropout draws the same noise.
 
     Notes
     -----
@@ -84,7 +86,9 @@ class ModelObjective(Objective):
     as keywords (dict); or a dict of keywords or any object, passed to the model whole, whose target is its `y`.
     """
 
-    def __init__(self, model: nn.Module, loss: Loss | None, weight: Weight | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, loss: Loss | None, weight: Weight | None = None, *, seed: int | None = None
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         if loss is not None and not callable(loss):
@@ -92,6 +96,7 @@ class ModelObjective(Objective):
         self.model = model
         self.criterion = loss
         self.declared_weight = weight
+        self.seed = seed
         self.trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.fixed = {name: p for name, p in model.named_parameters() if not p.requires_grad}
         self.fixed |= dict(model.named_buffers())
@@ -136,6 +141,8 @@ class ModelObjective(Objective):
 
     def _call(self, tensors: Tensors, batch: Any) -> Any:
         assert self.model is not None
+        if self.seed is not None:
+            torch.manual_seed(self.seed)
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
         if isinstance(inputs, dict):
             return torch.func.functional_call(self.model, tensors, (), inputs)

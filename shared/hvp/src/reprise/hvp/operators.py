@@ -101,7 +101,7 @@ class CurvatureOperator(SymmetricOperator):
         failure: Exception | None = None
         size, place = 0, torch.device("cpu")
         try:
-            objective = ModelObjective(model, loss, weight)
+            objective = ModelObjective(model, loss, weight, seed=0 if freeze_randomness else None)
             validate_batch_norm(batch_norm)
             if not freeze_randomness:
                 refuse_dropout(model)

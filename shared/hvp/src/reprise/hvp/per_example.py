@@ -83,8 +83,8 @@ def per_example_quadratic(
         space = ParameterSpace({name: engine.space.tensors[name] for name in names})
         part = torch.cat([vector[engine.space.slices[name]] for name in names])
         values = []
-        for index, batch in enumerate(engine.batches):
-            with engine.context(index), torch.no_grad():
+        for batch in engine.batches:
+            with engine.context(), torch.no_grad():
                 values.append(_of_batch(operator, space, batch, part, positive, steps, chunk_size or 64))
         columns.append(torch.cat(values))
     return torch.stack(columns, dim=1) if per_layer else columns[0]

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .objective import Tensors
+from .squared_error import PlainSquaredError
 
 Function = Callable[[Tensors], Any]
 Linear = Callable[[Tensors], Tensors]
@@ -39,7 +40,8 @@ def forward_over_reverse(loss: Function, params: Tensors, tangent: Tensors) -> t
     value : Tensor, shape ()
     product : dict of str to Tensor
     """
-    _, product, value = torch.func.jvp(torch.func.grad_and_value(loss), (params,), (tangent,), has_aux=True)
+    with PlainSquaredError():
+        _, product, value = torch.func.jvp(torch.func.grad_and_value(loss), (params,), (tangent,), has_aux=True)
     return value, product
 
 
@@ -48,7 +50,9 @@ def retained(loss: Function, params: Tensors) -> tuple[Tensor, Linear]:
     leaves = _leaves(params)
     with torch.enable_grad():
         value = loss(leaves)
-        gradient = _gradient(value, leaves, create_graph=True)
+        # with a weight that requires a gradient, kernels without a second derivative leave a mark instead of a constant
+        gradient = _gradient(value, leaves, weights=torch.ones_like(value).requires_grad_(), create_graph=True)
+        _refuse_marks(gradient)
     return value.detach(), lambda tangent: _gradient_of(gradient, leaves, tangent)
 
 
@@ -90,9 +94,10 @@ def sandwich(
     value : Tensor, shape ()
     product : dict of str to Tensor
     """
-    answer, pull_back = torch.func.vjp(output, params)
-    _, pushed = torch.func.jvp(output, (params,), (tangent,))
-    _, curved, value = torch.func.jvp(torch.func.grad_and_value(head), (answer,), (pushed,), has_aux=True)
+    with PlainSquaredError():
+        answer, pull_back = torch.func.vjp(output, params)
+        _, pushed = torch.func.jvp(output, (params,), (tangent,))
+        _, curved, value = torch.func.jvp(torch.func.grad_and_value(head), (answer,), (pushed,), has_aux=True)
     return value, pull_back(curved)[0]
 
 
@@ -115,6 +120,20 @@ def retained_sandwich(output: Function, head: Callable[[Any], Tensor], params: T
         return _gradient(answer, leaves, weights=curved, retain_graph=True)
 
     return value.detach(), apply
+
+
+def _refuse_marks(gradient: Tensors) -> None:
+    """Raise if the graph of the gradient holds a kernel that was marked as differentiable only once."""
+    waiting: list[Any] = [part.grad_fn for part in gradient.values() if part.grad_fn is not None]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if "Error" in node.name():
+            raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        waiting += [following for following, _ in node.next_functions if following is not None]
 
 
 def _leaves(params: Tensors) -> Tensors:

@@ -28,7 +28,8 @@ def check_operator(engine: Engine) -> None:
     precision = max((p.dtype for p in space.tensors.values()), key=lambda dtype: TOLERANCE[dtype])
     tolerance = TOLERANCE[precision]
     batch = engine.batches.first()
-    with engine.context(0):
+    with engine.context():
+        engine.validate(batch, 0)
         first, second = (engine.loss_on(batch) for _ in range(2))
         if abs(first - second) > tolerance * max(abs(first), abs(second)):
             raise ValueError(
