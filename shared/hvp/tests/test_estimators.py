@@ -141,7 +141,7 @@ def test_traces_stop_at_the_requested_accuracy(method):
 def test_noise_trace_tends_to_the_trace():
     torch.manual_seed(0)
     x = torch.randn(12, dtype=torch.float64)
-    H = Hessian.of(lambda x: (torch.cosh(x).sum() + x.prod()), x)
+    H = Hessian.of(lambda x: torch.cosh(x).sum() + x.prod(), x)
     exact = float(H.dense().trace())
     estimate = trace(H, method="noise", products=8001, sigma=0.05)
     assert abs(estimate.value - exact) < 5 * estimate.stderr
@@ -323,7 +323,9 @@ def test_inverse_is_an_operator():
     A = symmetric(decaying(10))
     V = torch.randn(10, 3, dtype=torch.float64)
     inverse = Inverse(A, damping=0.1, tol=1e-12)
-    torch.testing.assert_close(inverse @ V, torch.linalg.solve(A + 0.1 * torch.eye(10, dtype=torch.float64), V), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(
+        inverse @ V, torch.linalg.solve(A + 0.1 * torch.eye(10, dtype=torch.float64), V), rtol=1e-8, atol=1e-8
+    )
     assert len(inverse.solutions) == 3
 
 
@@ -362,10 +364,14 @@ def test_per_example_forms_equal_those_of_single_examples(make_problem, kind, pe
         for n in range(len(x)):
             one = kind(problem.model, problem.loss, [(x[n : n + 1], y[n : n + 1])], strategy="retained", check=False)
             M = one.dense()
-            layers = [torch.arange(one.size)] if not per_layer else [
-                torch.cat([torch.arange(one.size)[one.space.slices[p]] for p in names])
-                for names in one.space.layers().values()
-            ]
+            layers = (
+                [torch.arange(one.size)]
+                if not per_layer
+                else [
+                    torch.cat([torch.arange(one.size)[one.space.slices[p]] for p in names])
+                    for names in one.space.layers().values()
+                ]
+            )
             expected.append(torch.stack([v[rows] @ M[rows][:, rows] @ v[rows] for rows in layers]))
     expected = torch.stack(expected)
     torch.testing.assert_close(found, expected if per_layer else expected[:, 0], rtol=1e-8, atol=1e-12)
@@ -377,7 +383,9 @@ def test_gauss_newton_forms_have_the_closed_form_of_cross_entropy(make_problem):
     v = torch.randn(G.size, dtype=G.dtype)
     x = torch.cat([x for x, _ in problem.data])
     params = {n: p.detach() for n, p in problem.model.named_parameters()}
-    out, t = torch.func.jvp(lambda p: torch.func.functional_call(problem.model, p, (x,)), (params,), (G.space.unflatten(v),))
+    out, t = torch.func.jvp(
+        lambda p: torch.func.functional_call(problem.model, p, (x,)), (params,), (G.space.unflatten(v),)
+    )
     p = out.softmax(1)
     torch.testing.assert_close(per_example_quadratic(G, v), (p * t**2).sum(1) - (p * t).sum(1) ** 2)
 
@@ -447,5 +455,3 @@ def test_same_seed_same_numbers():
     first, second = (trace(INDEFINITE, method="hutchinson", products=9, generator=5) for _ in range(2))
     assert first.value == second.value
     assert first.value != trace(INDEFINITE, method="hutchinson", products=9, generator=6).value
-
-

@@ -239,7 +239,9 @@ def test_matrix_factorisation_at_zero_loss_has_its_closed_trace():
 
 def test_functions_that_are_linear_have_zero_hessian():
     for strategy in EXACT:
-        H = Hessian.of(lambda p: p["a"].sum() + 0 * p["b"].sum(), {"a": torch.ones(2), "b": torch.ones(1)}, strategy=strategy)
+        H = Hessian.of(
+            lambda p: p["a"].sum() + 0 * p["b"].sum(), {"a": torch.ones(2), "b": torch.ones(1)}, strategy=strategy
+        )
         assert not H.dense().any()
 
 

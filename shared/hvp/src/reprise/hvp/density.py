@@ -214,9 +214,7 @@ def spectral_density(
     return density
 
 
-def quadratic_positive(
-    operator: SymmetricOperator | Tensor, vector: Tensor, *, steps: int = 20
-) -> Estimate:
+def quadratic_positive(operator: SymmetricOperator | Tensor, vector: Tensor, *, steps: int = 20) -> Estimate:
     """vᵀA⁺v with A⁺ the positive part of A, by Lanczos started at v.
 
     Parameters

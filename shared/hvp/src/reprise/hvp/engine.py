@@ -21,9 +21,7 @@ from .linearize import LinearProgram, NotLinearizable, trace_linear
 from .objective import Objective, Tensors
 from .parameters import ParameterSpace
 
-Strategy = Literal[
-    "auto", "linearize", "retained", "forward-over-reverse", "reverse-over-reverse", "finite-difference"
-]
+Strategy = Literal["auto", "linearize", "retained", "forward-over-reverse", "reverse-over-reverse", "finite-difference"]
 Block = Literal["auto", "loop", "vmap"]
 Vector = Callable[[Tensor], Tensor]
 Function = Callable[[Tensors], Any]
@@ -32,10 +30,14 @@ Function = Callable[[Tensors], Any]
 class Kind(Protocol):
     """A kind of curvature: how one batch's product is formed (see `products`)."""
 
-    def product(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors) -> tuple[Tensor, Tensors]:
+    def product(
+        self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors
+    ) -> tuple[Tensor, Tensors]:
         """Value and product in one go."""
 
-    def retain(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors) -> tuple[Tensor, Callable[[Tensors], Tensors]]:
+    def retain(
+        self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors
+    ) -> tuple[Tensor, Callable[[Tensors], Tensors]]:
         """Value and product with graphs kept."""
 
     def difference(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors) -> Tensors:

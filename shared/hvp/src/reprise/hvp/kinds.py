@@ -53,7 +53,9 @@ class Sandwich:
 
     def difference(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors) -> Tensors:
         """Refused: a sandwich needs first derivatives only, which every model has."""
-        raise ValueError('strategy "finite-difference" is for the Hessian; the other strategies need no second derivatives')
+        raise ValueError(
+            'strategy "finite-difference" is for the Hessian; the other strategies need no second derivatives'
+        )
 
 
 class Generalised(Sandwich):

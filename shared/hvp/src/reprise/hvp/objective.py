@@ -128,7 +128,9 @@ class ModelObjective(Objective):
         target = target_of(batch)
         criterion = self.criterion
         if criterion is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):
-            raise ValueError("per-example losses need loss(output, target) of two tensors with examples in the first dimension")
+            raise ValueError(
+                "per-example losses need loss(output, target) of two tensors with examples in the first dimension"
+            )
         if len(output) != len(target):
             raise ValueError(f"output and target must have as many examples, got {len(output)} and {len(target)}")
         return torch.vmap(lambda one, its: criterion(one[None], its[None]))(output, target)
@@ -160,7 +162,9 @@ def target_of(batch: Any) -> Any:
         return batch["labels"]
     if hasattr(batch, "y"):
         return batch.y
-    raise ValueError(f"data must yield (inputs, target), a dict with labels or objects with y, got {type(batch).__name__}")
+    raise ValueError(
+        f"data must yield (inputs, target), a dict with labels or objects with y, got {type(batch).__name__}"
+    )
 
 
 def example_count(batch: Any) -> int:

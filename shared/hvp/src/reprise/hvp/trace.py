@@ -142,7 +142,9 @@ class _Run:
         """Hutchinson's mean of zᵀAz."""
         samples = torch.empty(0, dtype=torch.float64)
         while len(samples) < self.products:
-            rows = probes(self.operator, min(group, self.products - len(samples)), self.source, distribution=distribution)
+            rows = probes(
+                self.operator, min(group, self.products - len(samples)), self.source, distribution=distribution
+            )
             samples = torch.cat([samples, _forms(rows, self.operator.apply(rows))])
             if self._done(0.0, samples, len(samples)):
                 break
