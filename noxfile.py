@@ -6,6 +6,7 @@ and what it declares, installed as a built wheel.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -24,15 +25,14 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "layout", *(f"test-{path.name}" for path in MEMBERS.values())]
 
 
-def sync(session: nox.Session, *arguments: str) -> None:
+def sync(session: nox.Session, *arguments: str, editable: bool = False) -> None:
     """Make the session's environment exactly what uv resolves for `arguments`; members are built anew as wheels."""
     rebuilt = [flag for name in MEMBERS for flag in ("--reinstall-package", name)]
     session.run_install(
         "uv",
         "sync",
         "--quiet",
-        "--no-editable",
-        *rebuilt,
+        *([] if editable else ["--no-editable", *rebuilt]),
         *arguments,
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )
@@ -50,8 +50,8 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy: strict in shared/, ordinary in packages/."""
     sync(session, "--all-packages", "--all-extras", "--group", "types")
-    for path in MEMBERS.values():
-        session.run("mypy", str(path.relative_to(ROOT) / "src"))
+    sources = [str(path.relative_to(ROOT) / "src") for path in MEMBERS.values()]
+    session.run("mypy", *sources, env={"MYPYPATH": os.pathsep.join(sources)})
 
 
 @nox.session
@@ -92,16 +92,15 @@ def lock(session: nox.Session) -> None:
 
 
 def _add_test(name: str, path: Path) -> None:
-    @nox.session(name=f"test-{path.name}")
     def test(session: nox.Session) -> None:
         sync(session, "--package", name, "--no-dev", "--group", "test")
         session.run("pytest", f"{path.relative_to(ROOT)}/tests", *session.posargs)
 
-    test.func.__doc__ = f"Test {name} alone, against its built wheel."
+    test.__doc__ = f"Test {name} alone, against its built wheel."
+    nox.session(test, name=f"test-{path.name}")
 
 
 def _add_minimums(name: str, path: Path) -> None:
-    @nox.session(name=f"minimums-{path.name}")
     def minimums(session: nox.Session) -> None:
         requirements = session.create_tmp() + "/minimums.txt"
         relative = str(path.relative_to(ROOT))
@@ -114,28 +113,30 @@ def _add_minimums(name: str, path: Path) -> None:
         session.install("--no-deps", "--reinstall", f"./{relative}")
         session.run("pytest", f"{relative}/tests", *session.posargs)
 
-    minimums.func.__doc__ = f"Test {name} with the lowest versions that it allows."
+    minimums.__doc__ = f"Test {name} with the lowest versions that it allows."
+    nox.session(minimums, name=f"minimums-{path.name}")
 
 
 def _add_bench(name: str, path: Path) -> None:
-    @nox.session(name=f"bench-{path.name}")
     def bench(session: nox.Session) -> None:
         sync(session, "--package", name, "--no-dev", "--all-extras", "--all-groups")
         for script in sorted((path / "benchmarks").glob("bench_*.py")):
             session.run("python", str(script.relative_to(ROOT)), *session.posargs)
 
-    bench.func.__doc__ = f"Measure {name} beside its peers."
+    bench.__doc__ = f"Measure {name} beside its peers."
+    nox.session(bench, name=f"bench-{path.name}")
 
 
 def _add_reproduce(name: str, path: Path) -> None:
-    @nox.session(name=f"reproduce-{path.name}")
     def reproduce(session: nox.Session) -> None:
-        sync(session, "--package", name, "--no-dev", "--all-extras")
+        # From the checkout, so that the records name its commit.
+        sync(session, "--package", name, "--no-dev", "--all-extras", editable=True)
         results = str(path.relative_to(ROOT) / "results")
-        session.run("reprise", "run", path.name, "--out", results, *session.posargs, success_codes=[0, 1])
+        session.run("reprise", "run", path.name, "--out", results, "--fresh", *session.posargs, success_codes=[0, 1])
         session.run("reprise", "readme", str(path.relative_to(ROOT) / "README.md"), results)
 
-    reproduce.func.__doc__ = f"Run every experiment of {name} and renew its recorded results."
+    reproduce.__doc__ = f"Run every experiment of {name} and renew its recorded results."
+    nox.session(reproduce, name=f"reproduce-{path.name}")
 
 
 for _name, _path in MEMBERS.items():

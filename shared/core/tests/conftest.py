@@ -1,0 +1,68 @@
+"""A paper made for the tests, and the command run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).parent / "toy_paper"
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """The environment of a process in which the toy paper is installed; bytecode is kept, imports take seconds else."""
+    return {**os.environ, "PYTHONPATH": str(TOY), "PYTHONDONTWRITEBYTECODE": "", "COLUMNS": "120"}
+
+
+@pytest.fixture
+def command(tmp_path: Path, environment: dict[str, str]) -> Command:
+    """Run ``reprise`` in an empty folder, to its end."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "reprise.core", *arguments],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Start ``reprise`` in the same folder and let it run, in a process group of its own."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "reprise.core", *arguments],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch):
+    """The toy paper in this process."""
+    from reprise.core import registry
+
+    monkeypatch.syspath_prepend(str(TOY))
+    registry._entry_points.cache_clear()
+    yield registry.paper("toy")
+    registry._entry_points.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("reprise.toy")]:
+        del sys.modules[name]

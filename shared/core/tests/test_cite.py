@@ -1,0 +1,54 @@
+import bibtexparser
+import pytest
+import yaml
+from pybtex.database import parse_string
+
+from reprise.core import RepriseError
+from reprise.core.cite import bibtex, citation, read_cff
+
+
+def test_two_entries_that_bibtex_parsers_accept(toy):
+    text = bibtex("toy")
+    found = parse_string(text, "bibtex").entries
+    assert list(found) == ["lovelace1843", "reprise-toy"]
+    assert found["lovelace1843"].fields["journal"] == "Notes"
+    assert found["lovelace1843"].persons["author"][0].last_names == ["Lovelace"]
+    library = bibtexparser.parse_string(text)
+    assert not library.failed_blocks and len(library.entries) == 2
+    assert r"Toys \& Numbers" in library.entries[0]["title"]
+
+
+def test_cff_is_the_file_that_the_package_ships(toy):
+    assert yaml.safe_load(read_cff("toy"))["preferred-citation"]["year"] == 1843
+    assert citation("toy").preferred_citation.authors[0].family_names == "Lovelace"
+
+
+@pytest.mark.parametrize("text", ["title: [", "title: only", "- a list"])
+def test_damaged_cff_is_one_sentence(toy, monkeypatch, text):
+    monkeypatch.setattr("reprise.core.cite.read_cff", lambda slug: text)
+    with pytest.raises(RepriseError, match=r"the CITATION.cff of toy is damaged"):
+        citation("toy")
+
+
+def test_links_are_written_as_they_are_and_names_whole(toy, monkeypatch):
+    text = """
+cff-version: 1.2.0
+message: Cite both.
+title: Software
+version: 1.0
+date-released: 2026-01-02
+repository-code: https://example.org/a_b#c
+authors: [{name: Developers}]
+preferred-citation:
+  type: article
+  title: Paper
+  authors: [{family-names: Beethoven, given-names: Ludwig, name-particle: van}]
+  doi: 10.1000/a_b%c
+"""
+    monkeypatch.setattr("reprise.core.cite.read_cff", lambda slug: text)
+    written = bibtex("toy")
+    assert "doi = {10.1000/a_b%c}" in written and "url = {https://example.org/a_b#c}" in written
+    found = parse_string(written, "bibtex").entries
+    assert found["beethoven"].persons["author"][0].prelast_names == ["van"]
+    assert found["reprise-toy"].fields["year"] == "2026" and found["reprise-toy"].fields["version"] == "1.0"
+    assert citation("toy").preferred_citation.authors[0].display == "Ludwig van Beethoven"

@@ -1,0 +1,1 @@
+"""A paper that does not exist, for the tests of the runner."""
