@@ -70,7 +70,7 @@ def test_one_trace_serves_all_batches_of_the_same_shapes(make_problem):
     problem = make_problem("mlp-tanh")
     H = Hessian(problem.model, problem.loss, problem.data, strategy="linearize")
     H @ torch.ones(H.size, dtype=H.dtype)
-    assert len(H._engine.programs) == 2  # batches of 6, 6 and 3
+    assert len(H._engine.products.programs) == 2  # batches of 6, 6 and 3
 
 
 def test_a_trace_that_froze_a_value_of_its_batch_is_not_reused():

@@ -6,14 +6,16 @@
 6.0
 """
 
-from .density import SignFractions, SpectralDensity, quadratic_positive, spectral_density
+from .curvature import CurvatureOperator
+from .density import SignFractions, SpectralDensity, spectral_density
 from .diagonal import DiagonalEstimate, diagonal, layer_traces
 from .eigen import Eigenpairs, eigsh
 from .explain import Explanation, LayerShare, explain
 from .linear import Combination, FromProduct, Matrix, SymmetricOperator
-from .operators import CurvatureOperator, EmpiricalFisher, GaussNewton, Hessian
+from .operators import EmpiricalFisher, GaussNewton, Hessian
 from .parameters import ParameterSpace
 from .per_example import ExampleTraces, per_example_quadratic, per_example_traces
+from .positive import quadratic_positive
 from .solve import Inverse, Solution, solve
 from .trace import Estimate, trace
 from .watch import Watch, watch

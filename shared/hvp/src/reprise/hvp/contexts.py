@@ -11,7 +11,7 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -80,26 +80,14 @@ def refuse_dropout(model: nn.Module) -> None:
             continue
         if module.training and rate > 0:
             raise ValueError(
-                f"model draws noise: {name or 'model'} ({type(module).__name__}) has dropout {rate} in train mode, so that "
-                "no two products see the same function; call model.eval(), or pass freeze_randomness=True"
+                f"model draws noise: {name or 'model'} ({type(module).__name__}) has dropout {rate} in train mode, so "
+                "that no two products see the same function; call model.eval(), or pass freeze_randomness=True"
             )
-
-
-def validate_batch_norm(batch_norm: str) -> None:
-    """Raise if `batch_norm` is not a mode.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "eval" nor "batch".
-    """
-    if batch_norm not in get_args(BatchNorm):
-        raise ValueError(f"batch_norm must be one of {get_args(BatchNorm)}, got {batch_norm!r}")
 
 
 @functools.cache
 def _load_forward_rules() -> None:
-    """Have torch load its forward-mode rules, which it does at their first use, with deprecation warnings of its own."""
+    """Have torch load its forward-mode rules, which warns of its own deprecations at their first use."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.func.jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
@@ -144,12 +132,13 @@ def _batch_norm_mode(model: nn.Module, mode: BatchNorm) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _full_precision() -> Iterator[None]:
-    settings = [torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn]
-    before = [setting.fp32_precision for setting in settings]  # type: ignore[attr-defined]
+    cudnn: Any = torch.backends.cudnn
+    settings = [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+    before = [setting.fp32_precision for setting in settings]
     try:
         for setting in settings:
-            setting.fp32_precision = "ieee"  # type: ignore[attr-defined]
+            setting.fp32_precision = "ieee"
         yield
     finally:
         for setting, value in zip(settings, before):
-            setting.fp32_precision = value  # type: ignore[attr-defined]
+            setting.fp32_precision = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,12 +43,15 @@ class SpectralDensity:
     size : int
         P.
     products : int
+    converged : bool
+        False when an accuracy was asked for and the starts ran out first.
     """
 
     nodes: Tensor
     weights: Tensor
     size: int
     products: int
+    converged: bool = True
 
     @property
     def scale(self) -> float:
@@ -173,7 +176,7 @@ def spectral_density(
     Raises
     ------
     ValueError
-        For fewer than one start or step.
+        For fewer than one start or step, or an `rtol` that is not positive.
 
     Examples
     --------
@@ -187,6 +190,8 @@ def spectral_density(
         raise ValueError(f"starts must be at least 1, got {starts}")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
+    if rtol is not None and not rtol > 0:
+        raise ValueError(f"rtol must be positive, got {rtol}")
     operator = as_operator(operator)
     source = random_generator(generator, operator.device)
     steps = min(steps, operator.size)
@@ -209,52 +214,9 @@ def spectral_density(
         weights.append(found[1])
         done += count
         density = SpectralDensity(torch.cat(nodes), torch.cat(weights), operator.size, done * steps)
-        if done >= starts and (rtol is None or density.trace_of().relative_error <= rtol):
+        if rtol is None:
+            continue
+        density = replace(density, converged=density.trace_of().relative_error <= rtol)
+        if done >= starts and density.converged:
             break
     return density
-
-
-def quadratic_positive(operator: SymmetricOperator | Tensor, vector: Tensor, *, steps: int = 20) -> Estimate:
-    """vᵀA⁺v with A⁺ the positive part of A, by Lanczos started at v.
-
-    Parameters
-    ----------
-    operator : SymmetricOperator or Tensor, shape (P, P)
-        A.
-    vector : Tensor, shape (P,)
-        v.
-    steps : int
-        Lanczos steps, at most P are taken.
-
-    Returns
-    -------
-    Estimate
-        ``‖v‖²·e₁ᵀ max(T, 0) e₁``; as standard error the size of the change by the last step, zero once the Krylov
-        space is exhausted.
-
-    Examples
-    --------
-    >>> import torch
-    >>> round(quadratic_positive(torch.diag(torch.tensor([2.0, -1.0])), torch.ones(2)).value, 5)
-    2.0
-    """
-    operator = as_operator(operator)
-    operator._validate(vector, dims=1)
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
-    values, changes = positive_forms(operator.apply, vector[None], min(steps, operator.size))
-    return Estimate(float(values[0]), float(changes[0]), min(steps, operator.size), values)
-
-
-def positive_forms(apply: Callable[[Tensor], Tensor], vectors: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """vᵀA⁺v for each row v (s, P) with row-wise products, and how much the last step changed it; both (s,)."""
-    length = vectors.norm(dim=1)
-    starts = torch.where(length[:, None] > 0, vectors / length[:, None], 0.0)
-    diagonal, off_diagonal = tridiagonalise(apply, starts, steps)
-
-    def form(count: int) -> Tensor:
-        nodes, weights = quadrature(diagonal[:, :count], off_diagonal[:, : count - 1])
-        return (weights * nodes.clamp_min(0)).sum(1) * length.double().cpu() ** 2
-
-    now = form(steps)
-    return now, (now - form(steps - 1)).abs() if steps > 1 else torch.full_like(now, math.nan)

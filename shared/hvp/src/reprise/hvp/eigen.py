@@ -120,7 +120,7 @@ def eigsh(
     if missing:
         worst = float(found.residuals.max())
         warnings.warn(
-            f"eigsh: {missing} of {k} pairs not converged after {found.products} products (residual up to {worst:.1e}); "
+            f"eigsh: {missing} of {k} pairs not converged after {found.products} products, residual up to {worst:.1e}: "
             "raise max_products or tol",
             RuntimeWarning,
             stacklevel=2,

@@ -40,14 +40,15 @@ def xtrace_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor, 
     rank = int((singular > 10 * k * torch.finfo(omega.dtype).eps * singular[0]).sum()) if singular[0] > 0 else 0
     if rank < k:
         kept = left[:, :rank]
-        return (kept.T @ H @ kept).trace().expand(k).clone()
+        return torch.full((k,), float(torch.trace(kept.T @ H @ kept)), dtype=torch.float64)
     S = torch.linalg.inv(R).T
     S = S / S.norm(dim=0)
     U = W - S * (S * W).sum(0)
     forms = (omega.double() * image.double()).sum(1).cpu()
     rest = forms - 2 * (U * R).sum(0) + (U * (H @ U)).sum(0)
     scale = (size - k + 1) / (size - (U**2).sum(0)) if sphere else torch.ones(k, dtype=torch.float64)
-    return H.trace() - (S * (H @ S)).sum(0) + scale * rest
+    samples: Tensor = H.trace() - (S * (H @ S)).sum(0) + scale * rest
+    return samples
 
 
 def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Tensor:
@@ -84,14 +85,15 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
     inverse = (vectors[:, live] / values[live]) @ vectors[:, live].T
     total = (inverse * cross).sum()
     if not bool(live.all()):
-        return total.expand(k).clone()
+        return torch.full((k,), float(total), dtype=torch.float64)
     weight = inverse.diagonal()
     lost = (inverse * (cross @ inverse)).sum(0) / weight
     # s_iᵀω_i = (ΩᵀYH⁻¹)_ii/√(H⁻¹)_ii = 1/√(H⁻¹)_ii
     scale = torch.ones(k, dtype=torch.float64)
     if sphere:
         scale = (size - k + 1) * torch.linalg.inv(_small(omega, omega)).diagonal()
-    return total - lost + scale / weight
+    samples: Tensor = total - lost + scale / weight
+    return samples
 
 
 def xdiag_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,6 +124,17 @@ def xdiag_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor) -
     change = omega * lost_basis * along[:, None] - lost_basis * lost_curved
     mean = (basis * curved).sum(0) + change.mean(0)
     return mean, change.std(0) / k**0.5
+
+
+def extend_basis(basis: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """An orthonormal basis of the rows of `image` that begins with `basis`, and what was added; rows (k, P)."""
+    fresh = image[len(basis) :]
+    for _ in range(2):  # twice is enough
+        fresh = fresh - (fresh @ basis.T) @ basis
+    added = torch.linalg.qr(fresh.T).Q.T
+    if len(basis):
+        added = torch.linalg.qr((added - (added @ basis.T) @ basis).T).Q.T
+    return torch.cat([basis, added]), added
 
 
 def _small(left: Tensor, right: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from .curvature import CurvatureOperator
 from .diagonal import layer_traces
 from .eigen import Eigenpairs, eigsh
-from .operators import CurvatureOperator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

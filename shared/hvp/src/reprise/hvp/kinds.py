@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -11,6 +11,21 @@ from .objective import Objective, Tensors
 from .products import finite_difference, forward_over_reverse, retained, retained_sandwich, sandwich
 
 Linear = Callable[[Tensors], Tensors]
+
+
+class Kind(Protocol):
+    """A kind of curvature: how one batch's product is formed."""
+
+    def product(
+        self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors
+    ) -> tuple[Tensor, Tensors]:
+        """Value and product in one go."""
+
+    def retain(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors) -> tuple[Tensor, Linear]:
+        """Value and product with graphs kept."""
+
+    def difference(self, objective: Objective, batch: Any, fixed: Tensors, at: Tensors, tangent: Tensors) -> Tensors:
+        """Product by finite differences."""
 
 
 class Second:
@@ -72,7 +87,7 @@ class Generalised(Sandwich):
 
 
 class Outer(Sandwich):
-    """The empirical Fisher matrix (1/N) Σ_n g_n g_nᵀ: the examples' losses around the Hessian of half their mean square."""
+    """The empirical Fisher matrix (1/N) Σ_n g_n g_nᵀ: the examples' losses around the Hessian of half their square."""
 
     def parts(
         self, objective: Objective, batch: Any, fixed: Tensors

@@ -11,7 +11,12 @@ Rows = Callable[[Tensor], Tensor]
 
 
 def tridiagonalise(
-    apply: Rows, starts: Tensor, steps: int, *, progress: Callable[[int], object] | None = None
+    apply: Rows,
+    starts: Tensor,
+    steps: int,
+    *,
+    progress: Callable[[int], object] | None = None,
+    stop: Callable[[Tensor, Tensor], bool] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Diagonals and off-diagonals of T = VᵀAV with V an orthonormal basis of each start's Krylov space.
 
@@ -25,6 +30,8 @@ def tridiagonalise(
         m, at most P.
     progress : callable, optional
         Called with the number of steps done.
+    stop : callable ``(diagonal, off_diagonal) -> bool``, optional
+        Asked after every tenth step whether what there is suffices.
 
     Returns
     -------
@@ -34,7 +41,8 @@ def tridiagonalise(
 
     Notes
     -----
-    Full re-orthogonalisation, twice, in the dtype of `starts`. Nothing is read back to the host inside the loop.
+    Full re-orthogonalisation, twice, in the dtype of `starts`. Nothing but what `stop` reads goes back to the host
+    inside the loop.
     Memory: s·m vectors (P,).
     """
     count, size = starts.shape
@@ -60,6 +68,8 @@ def tridiagonalise(
             basis[:, step + 1] = torch.where(length[:, None] > 0, image / length[:, None], 0.0)
         if progress is not None:
             progress(step + 1)
+        if stop is not None and (step + 1) % 10 == 0 and stop(diagonal[:, : step + 1], off_diagonal[:, :step]):
+            return diagonal[:, : step + 1].double(), off_diagonal[:, :step].double()
     return diagonal.double(), off_diagonal.double()
 
 
@@ -69,7 +79,7 @@ def quadrature(diagonal: Tensor, off_diagonal: Tensor) -> tuple[Tensor, Tensor]:
     The nodes are the eigenvalues of T, the weights the squared first entries of its eigenvectors; exact for
     polynomials of degree 2m − 1.
     """
-    diagonal, off_diagonal = diagonal.cpu(), off_diagonal.cpu()
+    diagonal, off_diagonal = diagonal.double().cpu(), off_diagonal.double().cpu()
     matrix = torch.diag_embed(diagonal)
     if off_diagonal.shape[1]:
         matrix = matrix + torch.diag_embed(off_diagonal, 1) + torch.diag_embed(off_diagonal, -1)

@@ -109,7 +109,8 @@ def _cut(traced: fx.GraphModule, inputs: list[fx.Node], vector: fx.Node) -> Line
     if result not in dependent:  # a function whose second derivative vanishes identically
         boundary[result] = None
 
-    primal, mapped = fx.Graph(), {}
+    primal = fx.Graph()
+    mapped: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         if node is vector:
             continue
@@ -159,11 +160,11 @@ def _drop_zeros(graph: fx.Graph) -> None:
     """Skip sums with tensors that are zero whatever the inputs: the tangents of data and of constants."""
     zeros: set[fx.Node] = set()
     for node in list(graph.nodes):
-        if node.target in _ZEROS:
-            zeros.add(node)
-        elif node.target in _ZERO_IN_FIRST and node.args[0] in zeros:
-            zeros.add(node)
-        elif node.target in _ZERO_IN_EITHER and any(source in zeros for source in node.args[:2]):
+        if (
+            node.target in _ZEROS
+            or (node.target in _ZERO_IN_FIRST and node.args[0] in zeros)
+            or (node.target in _ZERO_IN_EITHER and not zeros.isdisjoint(node.args[:2]))
+        ):
             zeros.add(node)
         elif node.target in (aten.add.Tensor, aten.sub.Tensor) and not node.kwargs:
             left, right = node.args

@@ -82,4 +82,7 @@ def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
         vectors = vectors - basis @ (basis.T @ vectors)
     left, sizes, _ = torch.linalg.svd(vectors, full_matrices=False)
     left = left[:, sizes > 1e2 * torch.finfo(vectors.dtype).eps]
-    return torch.linalg.qr(left - basis @ (basis.T @ left)).Q if left.shape[1] else left
+    if left.shape[1]:
+        left = torch.linalg.qr(left - basis @ (basis.T @ left)).Q
+    orthonormal: Tensor = left
+    return orthonormal

@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .operators import CurvatureOperator
+from .curvature import CurvatureOperator
 from .probes import probes
 
 
 def noise_samples(
-    operator: CurvatureOperator, samples: int, sigma: float, generator: torch.Generator
-) -> tuple[Tensor, int]:
+    operator: CurvatureOperator, samples: int, sigma: float, generator: torch.Generator, *, centre: float
+) -> Tensor:
     """Independent samples of tr H from values of the function alone.
 
     Parameters
@@ -28,12 +28,13 @@ def noise_samples(
         Standard deviation of the noise, at least so large that the change of f is far above rounding.
     generator : torch.Generator
         Source of the noise.
+    centre : float
+        f(θ).
 
     Returns
     -------
-    samples : Tensor, shape (samples,), float64
+    Tensor, shape (samples,), float64
         (4 t(σ/2) − t(σ))/3 with t(σ) = (f(θ+U) + f(θ−U) − 2f(θ))/σ²: Richardson's extrapolation removes the O(σ²) term.
-    evaluations : int
 
     Raises
     ------
@@ -42,7 +43,6 @@ def noise_samples(
     """
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
-    centre = operator.value()
     found = []
     for _ in range(samples):
         direction = probes(operator, 1, generator, distribution="gaussian")[0]
@@ -51,4 +51,4 @@ def noise_samples(
             for size in (sigma, sigma / 2)
         )
         found.append((4 * narrow - wide) / 3)
-    return torch.tensor(found, dtype=torch.float64), 1 + 4 * samples
+    return torch.tensor(found, dtype=torch.float64)

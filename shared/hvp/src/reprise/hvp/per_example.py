@@ -1,8 +1,8 @@
 """Curvature of every example's loss along a direction: vᵀH_n v for all examples of a batch at once.
 
-Along the line θ + tv the loss of example n has second derivative vᵀH_n v: two nested forward-mode passes give it for all
-examples, without any backward pass and in the memory of a forward pass. For the Gauss-Newton matrix one forward-mode
-pass gives t = J_n v, and (for cross-entropy with probabilities p) vᵀG_n v = Σ_c p_c t_c² − (Σ_c p_c t_c)².
+Along the line θ + tv the loss of example n has second derivative vᵀH_n v: two nested forward-mode passes give it for
+all examples, without any backward pass and in the memory of a forward pass. For the Gauss-Newton matrix one
+forward-mode pass gives t = J_n v, and (for cross-entropy with probabilities p) vᵀG_n v = Σ_c p_c t_c² − (Σ_c p_c t_c)².
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from .density import positive_forms
+from .curvature import CurvatureOperator
 from .kinds import Generalised, Second
 from .objective import Tensors, target_of
-from .operators import CurvatureOperator
 from .parameters import ParameterSpace
+from .positive import positive_forms
 from .probes import probes, random_generator
+from .products import push
 
 
 def per_example_quadratic(
@@ -182,19 +183,14 @@ def _of_batch(
     if positive and isinstance(engine.kind, Second):
         return _positive(operator, space, batch, vector, min(steps, space.size), chunk_size)
     if isinstance(engine.kind, Generalised):
-        answer, pushed = torch.func.jvp(output, (at,), (tangent,))
-        return _second_along(lambda values: objective.example_losses(values, batch), answer, pushed)
+        return _second_along(lambda values: objective.example_losses(values, batch), *push(output, at, tangent))
     return _second_along(lambda params: objective.example_losses(output(params), batch), at, tangent)
 
 
 def _second_along(function: Callable[[Any], Tensor], point: Any, direction: Any) -> Tensor:
     """d²/dt² of function(point + t·direction) at t = 0, by forward mode twice."""
 
-    def first(here: Any) -> Tensor:
-        derivative: Tensor = torch.func.jvp(function, (here,), (direction,))[1]
-        return derivative
-
-    second: Tensor = torch.func.jvp(first, (point,), (direction,))[1]
+    second: Tensor = push(lambda here: push(function, here, direction)[1], point, direction)[1]
     return second
 
 
@@ -210,7 +206,7 @@ def _positive(
     def product(example: Any, row: Tensor) -> Tensor:
         alone = pytree.tree_map(lambda leaf: leaf[None] if isinstance(leaf, Tensor) else leaf, example)
         gradient = torch.func.grad(lambda params: objective.loss(everything | params, alone))
-        return space.flatten(torch.func.jvp(gradient, (at,), (space.unflatten(row),))[1])
+        return space.flatten(push(gradient, at, space.unflatten(row))[1])
 
     values = []
     for start in range(0, count, chunk_size):

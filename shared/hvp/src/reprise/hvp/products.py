@@ -41,7 +41,7 @@ def forward_over_reverse(loss: Function, params: Tensors, tangent: Tensors) -> t
     product : dict of str to Tensor
     """
     with PlainSquaredError():
-        _, product, value = torch.func.jvp(torch.func.grad_and_value(loss), (params,), (tangent,), has_aux=True)
+        (_, value), (product, _) = push(torch.func.grad_and_value(loss), params, tangent)
     return value, product
 
 
@@ -95,10 +95,11 @@ def sandwich(
     product : dict of str to Tensor
     """
     with PlainSquaredError():
-        answer, pull_back = torch.func.vjp(output, params)
-        _, pushed = torch.func.jvp(output, (params,), (tangent,))
-        _, curved, value = torch.func.jvp(torch.func.grad_and_value(head), (answer,), (pushed,), has_aux=True)
-    return value, pull_back(curved)[0]
+        pulled: Any = torch.func.vjp(output, params)
+        answer, pull_back = pulled
+        pushed = push(output, params, tangent)[1]
+        (_, value), (curved, _) = push(torch.func.grad_and_value(head), answer, pushed)
+        return value, pull_back(curved)[0]
 
 
 def retained_sandwich(output: Function, head: Callable[[Any], Tensor], params: Tensors) -> tuple[Tensor, Linear]:
@@ -120,6 +121,12 @@ def retained_sandwich(output: Function, head: Callable[[Any], Tensor], params: T
         return _gradient(answer, leaves, weights=curved, retain_graph=True)
 
     return value.detach(), apply
+
+
+def push(function: Callable[[Any], Any], point: Any, direction: Any) -> tuple[Any, Any]:
+    """Value and derivative of a function along a direction, by forward mode."""
+    found = torch.func.jvp(function, (point,), (direction,))
+    return found[0], found[1]
 
 
 def _refuse_marks(gradient: Tensors) -> None:

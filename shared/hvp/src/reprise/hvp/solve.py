@@ -131,7 +131,8 @@ def solve(
     converged = residual <= tol
     if not converged:
         warnings.warn(
-            f"solve: relative residual {residual:.1e} > {tol:.1e} after {count} products; raise damping or max_products",
+            f"solve: relative residual {residual:.1e} > {tol:.1e} after {count} products: raise damping or "
+            "max_products",
             RuntimeWarning,
             stacklevel=2,
         )

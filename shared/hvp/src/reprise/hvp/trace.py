@@ -16,10 +16,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .exchangeable import nystrom_samples, xtrace_samples
+from .curvature import CurvatureOperator
+from .exchangeable import extend_basis, nystrom_samples, xtrace_samples
 from .linear import SymmetricOperator, as_operator
 from .noise import noise_samples
-from .operators import CurvatureOperator
 from .probes import Distribution, probes, random_generator
 
 Method = Literal["xtrace", "xnystrace", "hutch++", "hutchinson", "noise"]
@@ -169,7 +169,14 @@ class _Run:
 
     def noise(self, operator: CurvatureOperator, sigma: float) -> Estimate:
         """Noise stability at σ and σ/2, extrapolated."""
-        samples, used = noise_samples(operator, (self.products - 1) // 4, sigma, self.source)
+        samples, used = torch.empty(0, dtype=torch.float64), 1
+        centre = operator.value()
+        while used + 4 <= self.products:
+            count = min(4, (self.products - used) // 4)
+            samples = torch.cat([samples, noise_samples(operator, count, sigma, self.source, centre=centre)])
+            used += 4 * count
+            if self._done(0.0, samples, used):
+                break
         return self._estimate(0.0, samples, used)
 
     def exchangeable(self, method: str, distribution: Distribution) -> Estimate:
@@ -185,7 +192,7 @@ class _Run:
             omega = torch.cat([omega, fresh])
             image = torch.cat([image, self.operator.apply(fresh)])
             if method == "xtrace":
-                basis, added = _extend(basis, image)
+                basis, added = extend_basis(basis, image)
                 if len(added):
                     curved = torch.cat([curved, self.operator.apply(added)])
                 samples = xtrace_samples(omega, image, basis, curved, sphere=distribution == "sphere")
@@ -211,14 +218,3 @@ class _Run:
 
 def _forms(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(1, dtype=torch.float64).cpu()
-
-
-def _extend(basis: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """An orthonormal basis of the rows of `image` that begins with `basis`, and what was added."""
-    fresh = image[len(basis) :]
-    for _ in range(2):  # twice is enough
-        fresh = fresh - (fresh @ basis.T) @ basis
-    added = torch.linalg.qr(fresh.T).Q.T
-    if len(basis):
-        added = torch.linalg.qr((added - (added @ basis.T) @ basis).T).Q.T
-    return torch.cat([basis, added]), added

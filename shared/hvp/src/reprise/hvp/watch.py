@@ -63,7 +63,11 @@ class Watch:
 
     def attach(self, optimizer: torch.optim.Optimizer) -> Any:
         """Count every step of `optimizer` from now on; returns a handle with ``remove()``."""
-        return optimizer.register_step_post_hook(lambda *_: self.step() and None)
+
+        def count(*_: Any) -> None:
+            self.step()
+
+        return optimizer.register_step_post_hook(count)
 
 
 def watch(
