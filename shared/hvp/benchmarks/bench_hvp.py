@@ -1,6 +1,7 @@
 """Products, blocks, spectra and traces beside curvlinops and PyHessian: H1-H6, H8 and H9 of the README, in one process.
 
 Writes bench_hvp.json beside this file; `figure.py` draws it. Times are compared only as ratios of runs that alternate.
+Arguments name the parts to measure anew ("H4", "products, CNN"); all by default.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def spectra() -> Results:
     H, peer = Hessian(*workload), curvlinops_of(workload).to_scipy()
 
     def pyhessian() -> Any:
+        # PyHessian 0.1 calls a function that torch has since removed
+        torch.eig = lambda matrix, eigenvectors: _real_eigenpairs(matrix)
         return PyHessian(model, nn.CrossEntropyLoss(), data=(x, y), cuda=False)
 
     def power_iteration() -> Any:
@@ -104,6 +107,11 @@ def spectra() -> Results:
             ratios(lambda: spectral_density(H), lambda: pyhessian().density(iter=80, n_v=5), 3)
         ),
     }
+
+
+def _real_eigenpairs(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    values, vectors = torch.linalg.eig(matrix)
+    return torch.stack([values.real, values.imag], dim=1), vectors.real
 
 
 def traces() -> Results:
@@ -210,14 +218,16 @@ def main() -> None:
         "H8": processes,
         "H9": scaling,
     }
-    results: Results = {}
-    for title, part in parts.items():
+    wanted = sys.argv[1:] or list(parts)
+    results: Results = json.loads(RECORD.read_text(encoding="utf-8"))["results"] if sys.argv[1:] else {}
+    for title in wanted:
         # gradients and peers run the same attention kernel as ours, the one that has second derivatives
         with sdpa_kernel(SDPBackend.MATH):
-            results[title] = part()
-        print(title, json.dumps(results[title], indent=2, ensure_ascii=False), flush=True)
-    text = json.dumps({"machine": machine(), "results": results}, indent=2, ensure_ascii=False)
-    RECORD.write_text(text + "\n", encoding="utf-8")
+            results[title] = parts[title]()
+        print(title, json.dumps(results[title], ensure_ascii=False), flush=True)
+        ordered = {title: results[title] for title in parts if title in results}
+        text = json.dumps({"machine": machine(), "results": ordered}, indent=2, ensure_ascii=False)
+        RECORD.write_text(text + "\n", encoding="utf-8")
     figure.draw()
 
 

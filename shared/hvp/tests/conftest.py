@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Problem:
     model: nn.Module
     loss: Callable[[Any, Any], Tensor] | None
     data: list[Any]
+    name: str = ""
 
     def mean_loss(self, tensors: dict[str, Tensor]) -> Tensor:
         """Mean over all examples, written out anew."""
@@ -166,9 +168,9 @@ def regression() -> Problem:
 
 def language_model(attention: str) -> Problem:
     config = transformers.GPT2Config(
-        vocab_size=11, n_positions=6, n_embd=4, n_layer=1, n_head=2, attn_implementation=attention
+        vocab_size=7, n_positions=4, n_embd=4, n_layer=1, n_head=2, n_inner=6, attn_implementation=attention
     )
-    tokens = [torch.randint(11, (n, 5)) for n in (3, 2)]
+    tokens = [torch.randint(7, (n, 4)) for n in (3, 2)]
     data = [{"input_ids": t, "labels": t} for t in tokens]
     return Problem(transformers.GPT2LMHeadModel(config), None, data)
 
@@ -203,13 +205,49 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
 def build(name: str) -> Problem:
     torch.manual_seed(sum(map(ord, name)))
     problem = PROBLEMS[name]()
+    problem.name = name
     problem.model.double().eval()
     return problem
+
+
+def with_spectrum(values: Any, seed: int = 0) -> Tensor:
+    """A dense symmetric matrix with these eigenvalues and random eigenvectors."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.as_tensor(values, dtype=torch.float64)
+    Q = torch.linalg.qr(torch.randn(len(values), len(values), dtype=torch.float64, generator=generator)).Q
+    A = Q @ torch.diag(values) @ Q.T
+    return (A + A.T) / 2
+
+
+@pytest.fixture(scope="session")
+def symmetric() -> Callable[..., Tensor]:
+    return with_spectrum
+
+
+@pytest.fixture(scope="session")
+def decaying() -> Callable[..., Tensor]:
+    return lambda size, power=2.0: torch.arange(1, size + 1, dtype=torch.float64) ** -power
+
+
+@pytest.fixture(scope="session")
+def indefinite() -> Tensor:
+    return with_spectrum(torch.linspace(-1, 2, 20))
 
 
 @pytest.fixture(params=list(PROBLEMS))
 def problem(request: pytest.FixtureRequest) -> Problem:
     return build(request.param)
+
+
+@functools.cache
+def brute_force(name: str) -> Tensor:
+    return build(name).dense()
+
+
+@pytest.fixture
+def exact(problem: Problem) -> Tensor:
+    """The Hessian of the problem as it was built, computed once for all tests."""
+    return brute_force(problem.name)
 
 
 @pytest.fixture

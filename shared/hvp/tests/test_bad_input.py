@@ -1,10 +1,9 @@
-"""Bad input gets one clear error; models are left as they were; noise is refused or frozen."""
+"""Bad input gets one clear error."""
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
 from reprise.hvp import (
     EmpiricalFisher,
@@ -14,11 +13,11 @@ from reprise.hvp import (
     eigsh,
     layer_traces,
     per_example_quadratic,
+    per_example_traces,
     quadratic_positive,
     solve,
     spectral_density,
     trace,
-    watch,
 )
 
 
@@ -74,7 +73,7 @@ def test_model_without_parameters(data):
 def test_vectors_of_the_wrong_form(operator):
     with pytest.raises(ValueError, match="length P = 26, got 25"):
         operator @ torch.ones(25)
-    with pytest.raises(TypeError, match="dtype torch.float32, got torch.float64"):
+    with pytest.raises(TypeError, match=r"dtype torch\.float32, got torch\.float64"):
         operator @ torch.ones(26).double()
     with pytest.raises(ValueError, match=r"shape \(26,\), got \(26, 1, 1\)"):
         operator @ torch.ones(26, 1, 1)
@@ -127,144 +126,6 @@ def test_device_where_the_model_is_not(model, data):
         Hessian(model, F.cross_entropy, data, device="meta")
 
 
-def test_train_mode_dropout_is_refused_or_frozen(data):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
-    with pytest.raises(ValueError, match=r"1 \(Dropout\) has dropout 0.5 in train mode"):
-        Hessian(model, F.cross_entropy, data)
-    before = torch.random.get_rng_state()
-    v = torch.randn(50, generator=torch.Generator().manual_seed(0))
-    products = [
-        Hessian(model, F.cross_entropy, data, freeze_randomness=True, strategy=strategy) @ v
-        for strategy in ("linearize", "retained", "forward-over-reverse", "reverse-over-reverse")
-    ]
-    for product in products[1:]:
-        torch.testing.assert_close(product, products[0], rtol=1e-4, atol=1e-6)
-    assert torch.equal(before, torch.random.get_rng_state())
-    assert not torch.allclose(products[0], Hessian(model.eval(), F.cross_entropy, data, strategy="retained") @ v)
-
-
-def test_noise_in_the_forward_pass_is_found_out(data):
-    class Noisy(nn.Linear):
-        def forward(self, x):
-            return super().forward(F.dropout(x, training=True))
-
-    with pytest.raises(ValueError, match="model is not deterministic"):
-        Hessian(Noisy(3, 2), F.cross_entropy, data)
-
-
-@pytest.mark.parametrize("strategy", ["linearize", "retained"])
-@pytest.mark.parametrize("mode", ["eval", "batch"])
-def test_batch_norm_modes_leave_the_model_alone(strategy, mode):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).double()
-    data = [(torch.randn(6, 3).double(), torch.randint(2, (6,)))]
-    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    dense = Hessian(model, F.cross_entropy, data, batch_norm=mode, strategy=strategy).dense()
-    assert model[1].training
-    assert model[1].track_running_stats
-    assert all(torch.equal(before[name], buffer) for name, buffer in model.named_buffers())
-    params = {name: p.detach() for name, p in model.named_parameters()}
-    model.train(mode == "batch")
-
-    def f(vector):
-        parts = vector.split([p.numel() for p in params.values()])
-        tree = {name: part.view_as(params[name]) for name, part in zip(params, parts)}
-        return F.cross_entropy(torch.func.functional_call(model, tree, (data[0][0],)), data[0][1])
-
-    exact = torch.autograd.functional.hessian(f, torch.cat([p.flatten() for p in params.values()]))
-    torch.testing.assert_close(dense, exact, rtol=1e-7, atol=1e-11)
-
-
-@pytest.mark.parametrize("strategy", ["linearize", "retained"])
-def test_attention_modules_lose_their_fast_path_only_within(strategy):
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True).eval()
-    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(12, 2))
-    data = [(torch.randn(4, 3, 4), torch.randint(2, (4,)))]
-    with torch.no_grad():
-        H = Hessian(model, F.cross_entropy, data, strategy=strategy)
-        v = torch.randn(H.size, generator=torch.Generator().manual_seed(0))
-        product = H @ v
-    assert torch.backends.mha.get_fastpath_enabled()
-    other = Hessian(model, F.cross_entropy, data, strategy="reverse-over-reverse") @ v
-    torch.testing.assert_close(product, other, rtol=1e-4, atol=1e-6)
-
-
-def test_float32_lstms_have_products():
-    torch.manual_seed(0)
-
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm = nn.LSTM(3, 4, batch_first=True)
-            self.head = nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.head(self.lstm(x)[0][:, -1])
-
-    model = Recurrent()
-    x, y = torch.randn(4, 5, 3), torch.randint(2, (4,))
-    v = torch.randn(sum(p.numel() for p in model.parameters()))
-    narrow = Hessian(model, F.cross_entropy, [(x, y)], strategy="linearize") @ v
-    wide = Hessian(model.double(), F.cross_entropy, [(x.double(), y)], strategy="retained") @ v.double()
-    torch.testing.assert_close(narrow.double(), wide, rtol=1e-3, atol=1e-5)
-
-
-class Once(torch.autograd.Function):
-    """A kernel whose backward cannot be differentiated."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        return 3 * x**2 * grad
-
-
-@pytest.mark.parametrize("strategy", ["auto", "retained", "linearize"])
-def test_kernel_without_second_derivative_says_what_to_do(strategy):
-    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    with pytest.raises(ValueError, match="cannot differentiate twice.*finite-difference"):
-        Hessian.of(lambda x: Once.apply(x).sum(), x, strategy=strategy)
-    H = Hessian.of(lambda x: Once.apply(x).sum(), x, strategy="finite-difference")
-    torch.testing.assert_close(H.dense(), torch.diag(6 * x), rtol=1e-6, atol=1e-6)
-
-
-def test_data_dependent_control_flow_falls_back_to_kept_graphs():
-    x = torch.tensor([1.0, 2.0])
-    H = Hessian.of(lambda x: (x**3).sum() if float(x.detach().sum()) > 0 else x.sum(), x)
-    assert H.strategy == "retained"
-    torch.testing.assert_close(H.dense(), torch.diag(6 * x))
-
-
-def test_shuffling_loaders_are_kept_or_refused(model):
-    torch.manual_seed(0)
-    dataset = TensorDataset(torch.randn(20, 3), torch.randint(2, (20,)))
-    loader = DataLoader(dataset, batch_size=6, shuffle=True)
-    H = Hessian(model, F.cross_entropy, loader, strategy="retained")
-    v = torch.randn(H.size)
-    torch.testing.assert_close(H @ v, H @ v, rtol=0.0, atol=0.0)
-    whole = Hessian(model, F.cross_entropy, [dataset[:]], strategy="retained")
-    torch.testing.assert_close(H @ v, whole @ v, rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match="data shuffles"):
-        Hessian(model, F.cross_entropy, loader, resident=False)
-
-
-def test_loaders_are_streamed_in_order(model):
-    torch.manual_seed(0)
-    dataset = TensorDataset(torch.randn(20, 3), torch.randint(2, (20,)))
-    loader = DataLoader(dataset, batch_size=6)
-    H = Hessian(model, F.cross_entropy, loader, strategy="linearize", resident=False)
-    whole = Hessian(model, F.cross_entropy, [dataset[:]], strategy="retained")
-    v = torch.randn(H.size)
-    torch.testing.assert_close(H @ v, whole @ v, rtol=1e-4, atol=1e-6)
-
-
 def test_curvature_that_needs_a_loss(data):
     class Wrapped(nn.Module):
         def __init__(self):
@@ -298,6 +159,12 @@ def test_estimators_name_what_is_wrong(operator):
         (lambda: trace(operator, method="noise", sigma=0.0), "sigma must be positive"),
         (lambda: trace(torch.ones(2, 3)), "matrix must be square"),
         (lambda: trace(torch.tensor([[0.0, 1.0], [0.0, 0.0]])), "matrix must be symmetric"),
+        (lambda: diagonal(A, rtol=0.0), "rtol must be positive"),
+        (lambda: layer_traces(operator, rtol=0.0), "rtol must be positive"),
+        (lambda: spectral_density(A, rtol=0.0), "rtol must be positive"),
+        (lambda: quadratic_positive(A, torch.ones(4), rtol=0.0), "rtol must be positive"),
+        (lambda: per_example_traces(operator, rtol=0.0), "rtol must be positive"),
+        (lambda: per_example_traces(operator, products=1), "products must be at least 2"),
         (lambda: diagonal(A, method="exact"), "method must be"),
         (lambda: diagonal(A, products=2), "products must be at least 4"),
         (lambda: layer_traces(operator, by="block"), "by must be"),
@@ -332,37 +199,5 @@ def test_estimators_name_what_is_wrong(operator):
 
 def test_dense_refuses_large_operators():
     H = Hessian.of(lambda x: (x**2).sum(), torch.zeros(20_001), check=False)
-    with pytest.raises(ValueError, match="dense.*needs P"):
+    with pytest.raises(ValueError, match=r"dense.*needs P"):
         H.dense()
-
-
-def test_watch_keeps_its_share_and_the_models_mode(model, data):
-    model.train()
-    rows = []
-    watcher = watch(model, F.cross_entropy, data, every=3, share=0.05, log=rows.append, steps=5)
-    now = [0.0]
-    watcher.clock = lambda: now[0]
-    measure = watcher.measure
-
-    def slow_measure():
-        now[0] += 10.0
-        return measure()
-
-    watcher.measure = slow_measure
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    handle = watcher.attach(optimizer)
-    for _ in range(900):
-        now[0] += 1.0
-        optimizer.step()
-    handle.remove()
-    assert rows == watcher.rows
-    assert rows[0]["step"] == 3
-    # after the first, measurements of 10 s are due only every 190 s of training
-    assert 3 <= len(rows) <= 5
-    assert all(row["share"] <= 0.05 + 1e-9 for row in rows[1:])
-    assert model.training
-    assert {"loss", "trace", "top_eigenvalue", "lowest_eigenvalue", "negative_fraction", "epsilon"} <= set(rows[0])
-    with pytest.raises(ValueError, match="every must be at least 1"):
-        watch(model, F.cross_entropy, data, every=0)
-    with pytest.raises(ValueError, match="share must be in"):
-        watch(model, F.cross_entropy, data, share=0.0)

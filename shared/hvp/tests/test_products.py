@@ -11,21 +11,29 @@ EXACT = ["linearize", "retained", "forward-over-reverse", "reverse-over-reverse"
 
 
 @pytest.mark.parametrize("strategy", EXACT)
-def test_hessian_equals_brute_force(problem, strategy):
+def test_hessian_equals_brute_force(problem, exact, strategy):
     H = Hessian(problem.model, problem.loss, problem.data, strategy=strategy)
-    exact = problem.dense()
+    V = torch.randn(H.size, 6, dtype=H.dtype)
     # float64 rounding through a few layers; transformers computes its loss in float32
     tolerance = 1e-10 if problem.loss else 1e-6
-    torch.testing.assert_close(H.dense(), exact, rtol=100 * tolerance, atol=tolerance * float(exact.abs().max()))
+    expected = exact @ V
+    torch.testing.assert_close(H @ V, expected, rtol=100 * tolerance, atol=tolerance * float(expected.abs().max()))
     assert H.strategy == strategy
 
 
-@pytest.mark.parametrize("name", ["cnn-batchnorm", "lstm", "torch-geometric"])
+def test_dense_equals_brute_force(problem, exact):
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")
+    tolerance = 1e-10 if problem.loss else 1e-6
+    torch.testing.assert_close(H.dense(), exact, rtol=100 * tolerance, atol=tolerance * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["cnn-batchnorm", "torch-geometric"])
 def test_automatic_choice_is_one_of_the_kept_strategies_and_exact(make_problem, name):
     problem = make_problem(name)
     H = Hessian(problem.model, problem.loss, problem.data)
-    exact = problem.dense()
-    torch.testing.assert_close(H.dense(), exact, rtol=1e-8, atol=1e-10 * float(exact.abs().max()))
+    V = torch.randn(H.size, 6, dtype=H.dtype)
+    expected = problem.dense() @ V
+    torch.testing.assert_close(H @ V, expected, rtol=1e-8, atol=1e-10 * float(expected.abs().max()))
     assert H.strategy in ("linearize", "retained")
 
 
@@ -53,6 +61,22 @@ def test_blocks_of_vectors_equal_single_products(make_problem, strategy, block):
     H = Hessian(problem.model, problem.loss, problem.data, strategy=strategy, block=block, chunk_size=2)
     V = torch.randn(H.size, 5, dtype=H.dtype)
     torch.testing.assert_close(H @ V, torch.stack([H @ v for v in V.T], dim=1), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["transformer-tied", "lstm", "torch-geometric"])
+def test_vectors_at_once_equal_single_ones_on_other_models(make_problem, name):
+    problem = make_problem(name)
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="linearize", block="vmap", chunk_size=3)
+    V = torch.randn(H.size, 4, dtype=H.dtype)
+    looped = torch.stack([H @ v for v in V.T], dim=1)
+    torch.testing.assert_close(H @ V, looped, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.slow
+def test_compiled_products_equal_others(make_problem):
+    problem = make_problem("mlp-tanh")
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="linearize", compile=True)
+    torch.testing.assert_close(H.dense(), problem.dense(), rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("resident", [True, False, "auto"])
@@ -182,8 +206,9 @@ def test_gauss_newton_equals_its_definition(make_problem, strategy):
         G = GaussNewton(problem.model, problem.loss, problem.data, strategy=strategy)
         params = {n: p.detach() for n, p in problem.model.named_parameters()}
         total, count = 0.0, 0
-        for x, y in problem.data:
-            J = torch.func.jacrev(lambda p, x=x: torch.func.functional_call(problem.model, p, (x,)))(params)
+        for x, _ in problem.data:
+            model = problem.model
+            J = torch.func.jacrev(lambda p, x=x, model=model: torch.func.functional_call(model, p, (x,)))(params)
             J = torch.cat([part.flatten(2) for part in J.values()], dim=2)
             out = problem.model(x).detach()
             if problem.loss is F.cross_entropy:

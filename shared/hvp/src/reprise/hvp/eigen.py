@@ -112,7 +112,7 @@ def eigsh(
     if method == "lobpcg":
         if which == "LM":
             raise ValueError("which must be 'LA' or 'SA' for method 'lobpcg', got 'LM'")
-        found = Eigenpairs(*lobpcg(operator, k, which == "LA", tol, limit, source))
+        found = Eigenpairs(*lobpcg(operator, k, which == "LA", tol, limit, source, progress))
     else:
         place = operator.device if basis_device is None else torch.device(basis_device)
         found = _thick_restart(operator, k, which, tol, width, limit, place, source, progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,13 @@ from .probes import probes
 
 
 def lobpcg(
-    operator: SymmetricOperator, k: int, largest: bool, tol: float, limit: int, source: torch.Generator
+    operator: SymmetricOperator,
+    k: int,
+    largest: bool,
+    tol: float,
+    limit: int,
+    source: torch.Generator,
+    progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     """Values (k,), vectors (P, k), residuals (k,), converged (k,) and products used.
 
@@ -31,11 +39,15 @@ def lobpcg(
         Most products.
     source : torch.Generator
         Of the random start.
+    progress : callable ``(products, most) -> object``, optional
+        Called after every block.
     """
     space = torch.linalg.qr(probes(operator, k, source, distribution="gaussian").T).Q
     image = (operator.apply(space.T.contiguous())).T
     products = k
     while True:
+        if progress is not None:
+            progress(products, limit)
         projected = (space.T @ image).double()
         values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
         order = values.argsort(descending=largest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from .parameters import ParameterSpace
 from .positive import positive_forms
 from .probes import probes, random_generator
 from .products import push
+from .trace import Progress
 
 
 def per_example_quadratic(
@@ -93,11 +94,15 @@ def per_example_quadratic(
 
 @dataclass(frozen=True)
 class ExampleTraces:
-    """Trace of every example's Hessian (N,), with standard errors (N,); the largest, and whose it is."""
+    """Trace of every example's Hessian (N,), with standard errors (N,); the largest, and whose it is.
+
+    `converged` is False when an accuracy was asked for and the products ran out first.
+    """
 
     values: Tensor
     stderr: Tensor
     products: int
+    converged: bool = True
 
     @property
     def maximum(self) -> float:
@@ -116,6 +121,7 @@ def per_example_traces(
     products: int = 50,
     rtol: float | None = None,
     generator: torch.Generator | int | None = None,
+    progress: Progress | None = None,
 ) -> ExampleTraces:
     """Hutchinson estimates of tr H_n for every example, with the same random vectors for all.
 
@@ -129,6 +135,8 @@ def per_example_traces(
         Stop as soon as the largest trace has this relative standard error.
     generator : torch.Generator or int, optional
         Source of randomness or its seed; seed 0 by default.
+    progress : callable ``(products, most) -> object``, optional
+        Called after every product.
 
     Returns
     -------
@@ -137,24 +145,38 @@ def per_example_traces(
     Raises
     ------
     ValueError
-        If there are fewer than two products.
+        If there are fewer than two products, or `rtol` is not positive.
 
     Notes
     -----
     The largest of noisy values is biased upwards by about their standard error: use enough vectors that `stderr` at
     `argmax` is small.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from reprise.hvp import Hessian
+    >>> data = [(torch.tensor([[1.0, 0.0], [0.0, 3.0]]), torch.zeros(2, 1))]
+    >>> H = Hessian(nn.Linear(2, 1, bias=False), nn.functional.mse_loss, data)
+    >>> per_example_traces(H, products=4).values.tolist()
+    [2.0, 18.0]
     """
     if products < 2:
         raise ValueError(f"products must be at least 2, got {products}")
+    if rtol is not None and not rtol > 0:
+        raise ValueError(f"rtol must be positive, got {rtol}")
     source = random_generator(generator, operator.device)
     samples: list[Tensor] = []
     while len(samples) < products:
         samples.append(per_example_quadratic(operator, probes(operator, 1, source)[0]).double())
+        if progress is not None:
+            progress(len(samples), products)
         if rtol is not None and len(samples) >= 4:
             found = _summary(samples)
             if float(found.stderr[found.argmax]) <= rtol * abs(found.maximum):
-                break
-    return _summary(samples)
+                return found
+    return replace(_summary(samples), converged=rtol is None)
 
 
 def _summary(samples: list[Tensor]) -> ExampleTraces:
