@@ -30,8 +30,8 @@ def xtrace_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor, 
     Tensor, shape (k,), float64
         t_i = tr H − s_iᵀHs_i + c_i (ω_iᵀy_i − 2u_iᵀr_i + u_iᵀHu_i), with H = QᵀAQ, r_i the i-th column of R = QᵀY,
         w_i of W = QᵀΩ, s_i of R^{-T} normalised, u_i = w_i − s_i(s_iᵀw_i), and c_i = (P − k + 1)/(P − ‖u_i‖²) on the
-        sphere, 1 otherwise. Where the y_i span less than k dimensions, A has that rank and all samples are tr H (as long
-        as the ω_i are independent, which Rademacher vectors in a handful of dimensions need not be).
+        sphere, 1 otherwise. Where the y_i span less than k dimensions, A has that rank and all samples are tr H (if the
+        ω_i are independent, which Rademacher vectors in a handful of dimensions need not be).
     """
     size, k = omega.shape[1], len(omega)
     R, W = _small(basis, image), _small(basis, omega)
