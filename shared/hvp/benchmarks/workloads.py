@@ -73,3 +73,33 @@ def train(workload: Workload, steps: int, step_size: float = 0.05) -> None:
         optimizer.zero_grad()
         loss(model(x), y).backward()
         optimizer.step()
+
+
+def regression() -> Workload:
+    """A smooth function of inputs with a decaying spectrum, trained: the curvature of few directions dominates."""
+    x = torch.randn(512, 64) / torch.arange(1, 65) ** 0.5
+    y = torch.sin(x @ torch.randn(64, 1))
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    workload = (model, F.mse_loss, [(x, y)])
+    train(workload, 500, 0.02)
+    return workload
+
+
+def classification() -> Workload:
+    """Ten classes by a linear teacher on the same inputs, trained to no error."""
+    x = torch.randn(512, 64) / torch.arange(1, 65) ** 0.5
+    y = (x @ torch.randn(64, 10)).argmax(1)
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 10))
+    workload = (model, F.cross_entropy, [(x, y)])
+    train(workload, 500, 0.1)
+    return workload
+
+
+def random_labels() -> Workload:
+    """Random labels on white noise: many directions of like curvature."""
+    workload = mlp(batch=256, width=64)
+    train(workload, 300, 0.2)
+    return workload
+
+
+TRAINED = {"regression": regression, "classification": classification, "random labels": random_labels}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 Rows = Callable[[Tensor], Tensor]
+LONG = 5_000  # from here on a batched product with one row runs far below the speed of a matrix-vector product
 
 
 def tridiagonalise(
@@ -56,10 +57,8 @@ def tridiagonalise(
         image = apply(basis[:, step])
         scale = torch.maximum(scale, image.norm(dim=1))
         known = basis[:, : step + 1]
-        first = torch.einsum("skp,sp->sk", known, image)
-        image = image - torch.einsum("skp,sk->sp", known, first)
-        second = torch.einsum("skp,sp->sk", known, image)
-        image = image - torch.einsum("skp,sk->sp", known, second)
+        image, first = _project_out(image, known)
+        image, second = _project_out(image, known)
         diagonal[:, step] = first[:, step] + second[:, step]
         if step + 1 < steps:
             length = image.norm(dim=1)
@@ -71,6 +70,16 @@ def tridiagonalise(
         if stop is not None and (step + 1) % 10 == 0 and stop(diagonal[:, : step + 1], off_diagonal[:, :step]):
             return diagonal[:, : step + 1].double(), off_diagonal[:, :step].double()
     return diagonal.double(), off_diagonal.double()
+
+
+def _project_out(vectors: Tensor, bases: Tensor) -> tuple[Tensor, Tensor]:
+    """What of vectors (s, P) is orthogonal to orthonormal rows (s, k, P), and their coefficients (s, k)."""
+    if vectors.shape[1] > LONG:
+        found = [(rows, rows @ vector) for rows, vector in zip(bases, vectors)]
+        rest = [torch.addmv(v, rows.T, along, alpha=-1) for v, (rows, along) in zip(vectors, found)]
+        return torch.stack(rest), torch.stack([along for _, along in found])
+    coefficients = torch.einsum("skp,sp->sk", bases, vectors)
+    return vectors - torch.einsum("skp,sk->sp", bases, coefficients), coefficients
 
 
 def quadrature(diagonal: Tensor, off_diagonal: Tensor) -> tuple[Tensor, Tensor]:
