@@ -32,7 +32,7 @@ def draw() -> None:
 
     figure, (cost, speed) = pyplot.subplots(1, 2, figsize=(7.6, 2.7), layout="constrained", width_ratios=[2, 3])
     bars(cost, "H1", 0, width=0.55, color="0.55")
-    cost.axhline(2.0, color="black", linewidth=0.9, linestyle="--", label="arithmetic limit")
+    cost.axhline(2.0, color="black", linewidth=0.9, linestyle="--", label="limit of a deep network")
     cost.set_ylabel("cost of one product (gradients)")
     cost.set_ylim(top=1.35 * cost.get_ylim()[1])
     cost.legend(frameon=False, loc="upper left")
