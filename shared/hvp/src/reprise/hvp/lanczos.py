@@ -42,12 +42,13 @@ def tridiagonalise(
 
     Notes
     -----
-    Full re-orthogonalisation, twice, in the dtype of `starts`. Nothing but what `stop` reads goes back to the host
-    inside the loop.
+    Three-term recurrence and full re-orthogonalisation of what it leaves, in the dtype of `starts`: the recurrence
+    takes out all but rounding, so that one pass over the basis does what two do without it. Nothing but what `stop`
+    reads goes back to the host inside the loop.
     Memory: s·m vectors (P,).
     """
     count, size = starts.shape
-    basis = torch.zeros(count, steps, size, dtype=starts.dtype, device=starts.device)
+    basis = torch.empty(count, steps, size, dtype=starts.dtype, device=starts.device)
     diagonal = torch.zeros(count, steps, dtype=starts.dtype, device=starts.device)
     off_diagonal = torch.zeros(count, max(steps - 1, 0), dtype=starts.dtype, device=starts.device)
     basis[:, 0] = starts
@@ -55,16 +56,17 @@ def tridiagonalise(
     threshold = 10 * torch.finfo(starts.dtype).eps
     for step in range(steps):
         image = apply(basis[:, step])
-        scale = torch.maximum(scale, image.norm(dim=1))
-        known = basis[:, : step + 1]
-        image, first = _project_out(image, known)
-        image, second = _project_out(image, known)
-        diagonal[:, step] = first[:, step] + second[:, step]
+        if step > 0:
+            image = torch.addcmul(image, off_diagonal[:, step - 1, None], basis[:, step - 1], value=-1)
+        along = torch.linalg.vecdot(image, basis[:, step])
+        image = torch.addcmul(image, along[:, None], basis[:, step], value=-1)
+        diagonal[:, step] = along + _project_out(image, basis[:, : step + 1])[:, step]
         if step + 1 < steps:
             length = image.norm(dim=1)
-            length = torch.where(length > threshold * scale, length, 0.0)
-            off_diagonal[:, step] = length
-            basis[:, step + 1] = torch.where(length[:, None] > 0, image / length[:, None], 0.0)
+            scale = torch.maximum(scale, diagonal[:, step].abs() + length)
+            alive = length > threshold * scale
+            off_diagonal[:, step] = torch.where(alive, length, 0.0)
+            torch.mul(image, torch.where(alive, 1 / length, 0.0)[:, None], out=basis[:, step + 1])
         if progress is not None:
             progress(step + 1)
         if stop is not None and (step + 1) % 10 == 0 and stop(diagonal[:, : step + 1], off_diagonal[:, :step]):
@@ -72,14 +74,16 @@ def tridiagonalise(
     return diagonal.double(), off_diagonal.double()
 
 
-def _project_out(vectors: Tensor, bases: Tensor) -> tuple[Tensor, Tensor]:
-    """What of vectors (s, P) is orthogonal to orthonormal rows (s, k, P), and their coefficients (s, k)."""
+def _project_out(vectors: Tensor, bases: Tensor) -> Tensor:
+    """Take out of vectors (s, P), in place, what lies along orthonormal rows (s, k, P); its coefficients (s, k)."""
     if vectors.shape[1] > LONG:
-        found = [(rows, rows @ vector) for rows, vector in zip(bases, vectors)]
-        rest = [torch.addmv(v, rows.T, along, alpha=-1) for v, (rows, along) in zip(vectors, found)]
-        return torch.stack(rest), torch.stack([along for _, along in found])
-    coefficients = torch.einsum("skp,sp->sk", bases, vectors)
-    return vectors - torch.einsum("skp,sk->sp", bases, coefficients), coefficients
+        coefficients = torch.stack([rows @ vector for rows, vector in zip(bases, vectors)])
+        for rows, vector, along in zip(bases, vectors, coefficients):
+            vector.addmv_(rows.T, along, alpha=-1)
+    else:
+        coefficients = torch.einsum("skp,sp->sk", bases, vectors)
+        vectors -= torch.einsum("skp,sk->sp", bases, coefficients)
+    return coefficients
 
 
 def quadrature(diagonal: Tensor, off_diagonal: Tensor) -> tuple[Tensor, Tensor]:
