@@ -9,8 +9,10 @@ from reprise.hvp import (
     EmpiricalFisher,
     GaussNewton,
     Hessian,
+    Matrix,
     diagonal,
     eigsh,
+    explain,
     layer_traces,
     per_example_quadratic,
     per_example_traces,
@@ -201,3 +203,33 @@ def test_dense_refuses_large_operators():
     H = Hessian.of(lambda x: (x**2).sum(), torch.zeros(20_001), check=False)
     with pytest.raises(ValueError, match=r"dense.*needs P"):
         H.dense()
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan")])
+def test_weights_must_be_positive(bad):
+    model, data = nn.Linear(3, 2), [(torch.randn(4, 3), torch.randint(2, (4,)))] * 2
+    H = Hessian(model, F.cross_entropy, data, weight=lambda batch: bad, check=False)
+    with pytest.raises(ValueError, match="weight must give a finite positive number"):
+        H @ torch.ones(H.size)
+
+
+def test_class_weights_have_no_per_example_curvature():
+    torch.manual_seed(0)
+    model, data = nn.Linear(3, 2), [(torch.randn(8, 3), torch.arange(8) % 2)]
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 9.0]))
+    with pytest.raises(ValueError, match="loss must be the mean of the examples' losses"):
+        EmpiricalFisher(model, loss, data)
+    H = Hessian(model, loss, data)
+    with pytest.raises(ValueError, match="loss must be the mean of the examples' losses"):
+        per_example_quadratic(H, torch.ones(H.size))
+
+
+def test_displacements_have_the_length_of_the_parameters():
+    H = Hessian.of(lambda x: (x**2).sum(), torch.ones(3))
+    with pytest.raises(ValueError, match=r"displacement must have shape \(3,\), got \(2,\)"):
+        H.value(torch.ones(2))
+
+
+def test_a_matrix_has_no_layers_to_explain():
+    with pytest.raises(TypeError, match="operator must know its layers"):
+        explain(Matrix(torch.eye(3)))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reprise.hvp import Hessian
+from reprise.hvp import GaussNewton, Hessian
 from reprise.hvp.contexts import _full_precision
 
 
@@ -197,3 +197,45 @@ def test_data_dependent_control_flow_falls_back_to_kept_graphs():
     H = Hessian.of(lambda x: (x**3).sum() if float(x.detach().sum()) > 0 else x.sum(), x)
     assert H.strategy == "retained"
     torch.testing.assert_close(H.dense(), torch.diag(6 * x))
+
+
+def test_dropout_switched_on_later_is_refused_at_the_next_product():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)).eval()
+    H = Hessian(model, F.cross_entropy, [(torch.randn(5, 3), torch.randint(2, (5,)))])
+    H @ torch.ones(H.size)
+    model.train()
+    for use in (lambda: H @ torch.ones(H.size), H.value, H.gradient):
+        with pytest.raises(ValueError, match="model draws noise"):
+            use()
+    model.eval()
+    assert bool((H @ torch.ones(H.size)).isfinite().all())
+
+
+@pytest.mark.parametrize("replace", ["parameter", "state", "buffer"])
+def test_tensors_that_were_replaced_are_refused(replace):
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).eval()
+    H = Hessian(model, F.cross_entropy, [(torch.randn(5, 3), torch.randint(2, (5,)))])
+    if replace == "parameter":
+        model[0].weight = nn.Parameter(torch.ones(4, 3))
+    elif replace == "buffer":
+        model[1].running_mean = torch.ones(4)
+    else:
+        model.load_state_dict({name: t.clone() for name, t in model.state_dict().items()}, assign=True)
+    with pytest.raises(ValueError, match=r"model now holds another tensor as .* make a new operator"):
+        H @ torch.ones(H.size)
+
+
+def test_gauss_newton_takes_models_that_return_a_dict():
+    class Answer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return {"logits": self.linear(x)}
+
+    torch.manual_seed(0)
+    model, data = Answer(), [(torch.randn(5, 3), torch.randint(2, (5,)))]
+    G = GaussNewton(model, lambda output, y: F.cross_entropy(output["logits"], y), data)
+    plain = GaussNewton(model.linear, F.cross_entropy, data)
+    torch.testing.assert_close(G.dense(), plain.dense(), rtol=1e-4, atol=1e-6)

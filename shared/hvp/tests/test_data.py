@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset
 
 from reprise.hvp import Hessian
 
@@ -26,6 +26,19 @@ def test_shuffling_loaders_are_kept_or_refused(model):
     torch.testing.assert_close(H @ v, whole @ v, rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="data shuffles"):
         Hessian(model, F.cross_entropy, loader, resident=False)
+
+
+@pytest.mark.parametrize("option", ["sampler", "batch_sampler"])
+def test_orders_that_nobody_knows_are_not_streamed(model, option):
+    dataset = TensorDataset(torch.randn(20, 3), torch.randint(2, (20,)))
+    order = SubsetRandomSampler(range(20))
+    how = {"sampler": order, "batch_size": 6} if option == "sampler" else {"batch_sampler": Unknown(order, 6, False)}
+    with pytest.raises(ValueError, match="data shuffles"):
+        Hessian(model, F.cross_entropy, DataLoader(dataset, **how), resident=False)
+
+
+class Unknown(BatchSampler):
+    """A way of making batches that is not torch's own."""
 
 
 def test_loaders_are_streamed_in_order(model):

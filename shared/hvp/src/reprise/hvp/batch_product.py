@@ -97,7 +97,7 @@ class BatchProducts:
                     return ready.apply(vector)
 
                 times[strategy] = min(elapsed(once, self.space.device) for _ in range(2))
-            except (NotLinearizable, RuntimeError, NotImplementedError) as error:
+            except (NotLinearizable, RuntimeError, NotImplementedError, TypeError) as error:
                 failure = failure or error
         if not times:
             assert failure is not None
@@ -114,7 +114,7 @@ class BatchProducts:
             *(leaf for leaf in leaves if isinstance(leaf, Tensor)),
         ]
         shareable = all(leaf is None or isinstance(leaf, (bool, int, float, str)) for leaf in static)
-        signature = (structure, *map(_signature, leaves), *self._modes()) if shareable else None
+        signature = (structure, *map(_signature, leaves), *self.objective.modes()) if shareable else None
         program = self.programs.get(signature)
         residuals = None if program is None else self._reuse(program, inputs, batch)
         if program is None or residuals is None:
@@ -154,9 +154,6 @@ class BatchProducts:
         # a trace has frozen whatever the model computed in Python from the values of another batch
         tolerance = 10 * torch.finfo(expected.dtype).eps ** 0.75
         return residuals if torch.allclose(value, expected, rtol=tolerance, atol=tolerance) else None
-
-    def _modes(self) -> list[bool]:
-        return [module.training for module in self.objective.model.modules()] if self.objective.model else []
 
 
 class _SavedBytes(torch.autograd.graph.saved_tensors_hooks):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .contexts import BatchNorm, refuse_dropout
 from .data import Batches, Resident, default_budget
-from .distributed import Group, require_everywhere, resolve_group
+from .distributed import Group, broadcast, require_everywhere, resolve_group
 from .engine import Engine
 from .kinds import Kind
 from .linear import SymmetricOperator
@@ -147,6 +147,10 @@ class CurvatureOperator(SymmetricOperator):
     def apply(self, rows: Tensor) -> Tensor:
         """Products with the rows of a block, (K, P) to (K, P)."""
         return self._engine.apply(rows)
+
+    def agreed(self, rows: Tensor) -> Tensor:
+        """Random rows (K, P) as the first process of the group drew them."""
+        return broadcast(rows, self._engine.settings.process_group)
 
     def refresh(self) -> None:
         """Drop what was computed at earlier values of the parameters."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
+from torch.utils.data.distributed import DistributedSampler
 
 Resident = bool | Literal["auto"]
 
@@ -43,7 +44,7 @@ class Batches:
         self.held: list[Any] | None = None
         self.source = data
         once = iter(data) is data
-        shuffled = isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler)
+        shuffled = isinstance(data, DataLoader) and not _repeats(data)
         if resident is True or once or isinstance(data, (list, tuple)):
             self.held = list(data)
         elif resident == "auto":
@@ -51,7 +52,7 @@ class Batches:
         if self.held is None and shuffled:
             raise ValueError(
                 "data shuffles, so that every product would see other batches: pass shuffle=False, or resident=True "
-                "to keep the batches of one pass"
+                "to keep the batches of one pass (samplers of your own count as shuffling)"
             )
         if self.held is not None:
             if resident is True:
@@ -85,6 +86,14 @@ class Batches:
                 return None
             held.append(batch)
         return held
+
+
+def _repeats(loader: DataLoader[Any]) -> bool:
+    """Whether every pass over a loader is known to give the same batches."""
+    if isinstance(loader.dataset, IterableDataset):
+        return True  # as any other iterable, taken at its word
+    in_order = isinstance(loader.sampler, (SequentialSampler, DistributedSampler))
+    return in_order and type(loader.batch_sampler) in (BatchSampler, type(None))
 
 
 def tensors_of(batch: Any) -> list[Tensor]:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from .batch_product import BatchProducts
 from .blocks import BlockProduct, Prepared, loop
+from .contexts import refuse_dropout
 from .data import Batches
 from .distributed import broadcast, sum_over
 from .failures import explain_failure
-from .kinds import Kind
+from .kinds import Kind, Outer
 from .objective import Objective
 from .parameters import ParameterSpace
 from .settings import Settings, Strategy
@@ -42,10 +43,7 @@ class Engine:
 
     def apply(self, rows: Tensor) -> Tensor:
         """Products with the rows of a block, (K, P) to (K, P)."""
-        now = self._fingerprint()
-        if now != self.fingerprint:
-            self.forget()
-            self.fingerprint = now
+        self._follow_the_model()
         group = self.settings.process_group
         rows = broadcast(rows, group)
         if self.batches.single and group is None:
@@ -64,6 +62,7 @@ class Engine:
 
     def mean(self, quantity: Callable[[Any], Tensor]) -> Tensor:
         """Weighted mean over the batches of ``quantity(batch)``."""
+        self._follow_the_model()
         total, weights = torch.zeros((), dtype=torch.float64), 0.0
         for batch in self.batches:
             weight = self.objective.weight(batch)
@@ -82,6 +81,8 @@ class Engine:
         """Mean loss at θ, or at θ + displacement."""
         at = self.products.at()
         if displacement is not None:
+            if displacement.shape != (self.space.size,):
+                raise ValueError(f"displacement must have shape ({self.space.size},), got {tuple(displacement.shape)}")
             moved = self.space.unflatten(displacement)
             at = {name: tensor + moved[name] for name, tensor in at.items()}
         return float(self.mean(lambda batch: self.products.loss(batch, at)))
@@ -120,12 +121,25 @@ class Engine:
             raise TypeError(f"loss must be real floating point, got {value.dtype}")
         if not bool(value.isfinite()):
             raise ValueError(f"loss must be finite, got {float(value)} on batch {index}")
+        if isinstance(self.kind, Outer):
+            self.objective.require_mean(self.products.at() | self.products.fixed(), batch)
         self.validated.add(index)
 
-    def _fingerprint(self) -> list[tuple[int, int]]:
+    def _follow_the_model(self) -> None:
+        """Drop what was computed at earlier values or in other modes; refuse what cannot be followed."""
+        self.objective.require_own_tensors()
+        now = self._fingerprint()
+        if now == self.fingerprint:
+            return
+        self.forget()
+        if self.objective.model is not None and not self.settings.freeze_randomness:
+            refuse_dropout(self.objective.model)
+        self.fingerprint = now
+
+    def _fingerprint(self) -> tuple[Any, ...]:
         # an in-place update moves the version, an assignment to .data the address
         tensors = (*self.space.tensors.values(), *self.products.held.values())
-        return [(t._version, t.data_ptr()) for t in tensors]
+        return (self.objective.modes(), *((t._version, t.data_ptr()) for t in tensors))
 
     def _prepared(self, index: int, batch: Any) -> Prepared:
         found = self.kept.get(index)

@@ -111,7 +111,8 @@ def explain(
     | a | 2 | 4 | 0 | 25.0% | 0.0% |
     | b | 3 | 12 | 0 | 75.0% | 100.0% |
     """
-    assert operator.space is not None
+    if operator.space is None:
+        raise TypeError(f"operator must know its layers, as a Hessian does, got {type(operator).__name__}")
     traces = layer_traces(operator, by=by, products=products, generator=generator)
     top = eigsh(operator, k=1, tol=tol, generator=generator)
     groups = operator.space.layers() if by == "module" else {name: [name] for name in operator.space.names}

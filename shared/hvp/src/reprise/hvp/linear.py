@@ -60,6 +60,10 @@ class SymmetricOperator:
         self._validate(vector, dims=1)
         return self.apply(vector[None])[0]
 
+    def agreed(self, rows: Tensor) -> Tensor:
+        """Random rows (K, P) as all processes that share the operator must use them: those of the first one."""
+        return rows
+
     def matmat(self, block: Tensor) -> Tensor:
         """Product with the columns of a block, (P, K) to (P, K)."""
         self._validate(block, dims=2)
@@ -176,6 +180,12 @@ class Combination(SymmetricOperator):
         for factor, operator in self.terms:
             total = total.add(operator.apply(rows), alpha=factor)
         return total
+
+    def agreed(self, rows: Tensor) -> Tensor:
+        """Random rows (K, P) that all processes of all terms share."""
+        for _, operator in self.terms:
+            rows = operator.agreed(rows)
+        return rows
 
 
 class Matrix(SymmetricOperator):

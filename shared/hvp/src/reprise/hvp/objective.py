@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,9 +46,19 @@ class Objective:
         """Loss of every example, shape (N,)."""
         raise TypeError("the Fisher matrix and per-example curvature need a model and a loss")
 
+    def require_mean(self, tensors: Tensors, batch: Any) -> None:
+        """Raise unless the loss of a batch is the mean of its examples' losses."""
+
     def weight(self, batch: Any) -> float:
         """How much a batch counts in the mean over the data."""
         return 1.0
+
+    def modes(self) -> tuple[bool, ...]:
+        """Which modules are in train mode."""
+        return ()
+
+    def require_own_tensors(self) -> None:
+        """Raise if the model holds other tensors than it did."""
 
 
 class FunctionObjective(Objective):
@@ -100,6 +111,14 @@ class ModelObjective(Objective):
         self.trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.fixed = {name: p for name, p in model.named_parameters() if not p.requires_grad}
         self.fixed |= dict(model.named_buffers())
+        self.modules = list(model.modules())
+        self.places = [
+            (f"{prefix}.{key}" if prefix else key, held, key, tensor)
+            for prefix, module in model.named_modules()
+            for held in (module._parameters, module._buffers)
+            for key, tensor in held.items()
+            if tensor is not None
+        ]
 
     def loss(self, tensors: Tensors, batch: Any) -> Tensor:
         """Mean loss over the examples of a batch, shape ()."""
@@ -135,11 +154,56 @@ class ModelObjective(Objective):
             raise ValueError(f"output and target must have as many examples, got {len(output)} and {len(target)}")
         return torch.vmap(lambda one, its: criterion(one[None], its[None]))(output, target)
 
+    def require_mean(self, tensors: Tensors, batch: Any) -> None:
+        """Raise unless the loss of a batch is the mean of its examples' losses, without a graph.
+
+        Raises
+        ------
+        ValueError
+            If it is not, as with class weights or a sum.
+        """
+        with torch.no_grad():
+            output = self.output(tensors, batch)
+            whole, mean = self.loss_of(output, batch), self.example_losses(output, batch).mean()
+        if not torch.allclose(whole, mean, rtol=1e-3, atol=1e-6 * float(whole.abs()) + 1e-12):
+            raise ValueError(
+                "loss must be the mean of the examples' losses for per-example curvature, not a sum nor a mean with "
+                f"class weights: a batch has the loss {float(whole):.6g}, its examples the mean {float(mean):.6g}"
+            )
+
     def weight(self, batch: Any) -> float:
-        """How much a batch counts: what `weight` declares, or its number of examples."""
-        if self.declared_weight is not None:
-            return float(self.declared_weight(batch))
-        return float(example_count(batch))
+        """How much a batch counts: what `weight` declares, or its number of examples.
+
+        Raises
+        ------
+        ValueError
+            If `weight` declares something else than a finite positive number.
+        """
+        if self.declared_weight is None:
+            return float(example_count(batch))
+        declared = float(self.declared_weight(batch))
+        if not (math.isfinite(declared) and declared > 0):
+            raise ValueError(f"weight must give a finite positive number for every batch, got {declared}")
+        return declared
+
+    def modes(self) -> tuple[bool, ...]:
+        """Which modules are in train mode."""
+        return tuple(module.training for module in self.modules)
+
+    def require_own_tensors(self) -> None:
+        """Raise if the model holds other tensors than when the objective was made.
+
+        Raises
+        ------
+        ValueError
+            That names the first parameter or buffer that was replaced.
+        """
+        for name, held, key, tensor in self.places:
+            if held.get(key) is not tensor:
+                raise ValueError(
+                    f"model now holds another tensor as {name} than when the operator was made: make a new operator, "
+                    "or change the tensor in place"
+                )
 
     def _call(self, tensors: Tensors, batch: Any) -> Any:
         assert self.model is not None

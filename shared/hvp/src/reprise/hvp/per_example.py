@@ -79,6 +79,11 @@ def per_example_quadratic(
     engine = operator._engine
     if not isinstance(engine.kind, (Second, Generalised)):
         raise TypeError(f"operator must be a Hessian or GaussNewton, got {type(operator).__name__}")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    _require_mean(operator)
     layers = list(engine.space.layers().values()) if per_layer else [engine.space.names]
     columns = []
     for names in layers:
@@ -162,6 +167,8 @@ def per_example_traces(
     >>> per_example_traces(H, products=4).values.tolist()
     [2.0, 18.0]
     """
+    if not isinstance(operator, CurvatureOperator):
+        raise TypeError(f"operator must be a Hessian or GaussNewton, got {type(operator).__name__}")
     if products < 2:
         raise ValueError(f"products must be at least 2, got {products}")
     if rtol is not None and not rtol > 0:
@@ -182,6 +189,13 @@ def per_example_traces(
 def _summary(samples: list[Tensor]) -> ExampleTraces:
     stacked = torch.stack(samples)
     return ExampleTraces(stacked.mean(0), stacked.std(0) / math.sqrt(len(samples)), len(samples))
+
+
+def _require_mean(operator: CurvatureOperator) -> None:
+    """Raise unless the first batch's loss is the mean of its examples' losses."""
+    engine = operator._engine
+    with engine.context():
+        engine.objective.require_mean(engine.products.at() | engine.products.fixed(), engine.batches.first())
 
 
 def _of_batch(

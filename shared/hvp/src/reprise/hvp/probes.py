@@ -28,14 +28,15 @@ def probes(
     """Independent random rows with identity covariance, shape (count, P).
 
     ``"rademacher"``: entries ±1; ``"gaussian"``: standard normal; ``"sphere"``: uniform on the sphere of radius √P.
+    Processes that share the operator get those of the first one.
     """
     if distribution not in get_args(Distribution):
         raise ValueError(f"distribution must be one of {get_args(Distribution)}, got {distribution!r}")
     shape = (count, operator.size)
     if distribution == "rademacher":
         signs = torch.randint(0, 2, shape, generator=generator, device=generator.device, dtype=torch.int8)
-        return signs.to(operator.device, operator.dtype).mul_(2).sub_(1)
+        return operator.agreed(signs.to(operator.device, operator.dtype).mul_(2).sub_(1))
     rows = torch.randn(shape, generator=generator, device=generator.device, dtype=operator.dtype).to(operator.device)
     if distribution == "sphere":
         rows *= math.sqrt(operator.size) / rows.norm(dim=1, keepdim=True)
-    return rows
+    return operator.agreed(rows)

@@ -108,7 +108,7 @@ def retained_sandwich(output: Function, head: Callable[[Any], Tensor], params: T
     with torch.enable_grad():
         answer = output(leaves)
         if not isinstance(answer, Tensor):
-            raise TypeError(f"model must return a tensor for this strategy, got {type(answer).__name__}")
+            raise TypeError(f'model must return a tensor for strategy "retained", got {type(answer).__name__}')
         dummy = torch.zeros_like(answer, requires_grad=True)
         pulled = _gradient(answer, leaves, weights=dummy, create_graph=True)
         detached = answer.detach().requires_grad_()
