@@ -132,7 +132,7 @@ def test_horvitz_thompson_is_unbiased_over_uniform_masks_and_its_error_is_larger
 
 @pytest.mark.parametrize("estimator", ["hajek", "horvitz-thompson"])
 def test_standard_errors_are_the_spread_over_masks(estimator):
-    """Mean variance of the pairs within 10 %, of 300 masks; p² = 0.01 of the rows is nearly a sample with replacement."""
+    """Mean variance of the pairs within 10 %, of 300 masks; p² = 0.01 of the rows shows a pair: all but independent."""
     M = np.random.default_rng(4).standard_normal((4000, 6)) + 1.0
     moments = [second_moment(sample(M, p=0.1, seed=seed)).with_estimator(estimator, p=0.1) for seed in range(300)]
     spread = np.var([each.to_dense() for each in moments], axis=0, ddof=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,11 @@ def common_means(n: int, d: int, rank: int, *, seed: int, spread: float = 1.0) -
     return (full @ leading) @ leading.T
 
 
-GENERATORS = {"linear-mixtures": linear_mixtures, "noisy-mixtures": noisy_mixtures, "common-means": common_means}
+GENERATORS: dict[str, Callable[..., Array]] = {
+    "linear-mixtures": linear_mixtures,
+    "noisy-mixtures": noisy_mixtures,
+    "common-means": common_means,
+}
 
 
 def _generator(n: int, d: int, rank: int, noise: float, seed: int) -> np.random.Generator:

@@ -4,8 +4,8 @@ X, shape (d, r), minimises
 
     1/(2m) Σ_(i,j) seen w_ij ((X Xᵀ)_ij − T̂_ij)² + (λ/d) Σ_i max(‖x_i‖ − α, 0)⁴,
 
-where the second term keeps rows of X from growing apart (incoherence). The step is halved until the objective falls, and
-grows by a fifth after every success.
+where the second term keeps rows of X from growing apart (incoherence). The step is halved until the objective falls,
+and grows by a fifth after every success.
 """
 
 from __future__ import annotations
@@ -203,8 +203,8 @@ def _shrunk_variance(moment: SecondMoment, on_diagonal: Array) -> Array:
     off = ~on_diagonal
     pooled = spread[off].sum() / max(freedom[off].sum(), 1.0)
     if pooled == 0.0:
-        return 1 / moment.count
-    return (PRIOR_ROWS * pooled + spread) / (PRIOR_ROWS + freedom) / moment.count
+        return np.asarray(1 / moment.count)
+    return np.asarray((PRIOR_ROWS * pooled + spread) / (PRIOR_ROWS + freedom) / moment.count)
 
 
 def _objective(moment: SecondMoment, weights: Array, form: str, backend: str, device: str) -> Objective:
@@ -279,7 +279,7 @@ def _descend(
     factor = objective.start(begin)
     value, gradient = evaluate(factor)
     history = [value]
-    # The curvature of f near X is about 6 ‖X‖₂²/d² where the seen entries are spread evenly; backtracking does the rest.
+    # The curvature of f near X is about 6 ‖X‖₂²/d² where seen entries are spread evenly; backtracking does the rest.
     step = step_size or len(begin) ** 2 / (8 * max(np.linalg.norm(begin, 2) ** 2, np.finfo(float).tiny))
     converged = False
     for taken in range(1, max_iter + 1):

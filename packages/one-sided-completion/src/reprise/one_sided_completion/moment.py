@@ -161,13 +161,18 @@ class SecondMoment:
             )
         rows = self.rows + other.rows
         if np.array_equal(self.indptr, other.indptr) and np.array_equal(self.indices, other.indices):
-            sums = (self.count + other.count, self.total + other.total, self.square + other.square)
-            return SecondMoment(rows, self.indptr, self.indices, *sums, self.estimator, self.p)
+            return replace(
+                self,
+                rows=rows,
+                count=self.count + other.count,
+                total=self.total + other.total,
+                square=self.square + other.square,
+            )
         indptr, indices, merged = merge_pairs(
             self.indptr, self.indices, self._sums(), other.indptr, other.indices, other._sums()
         )
-        sums = tuple(np.ascontiguousarray(merged[:, k]) for k in range(3))
-        return SecondMoment(rows, indptr, indices, *sums, self.estimator, self.p)
+        count, total, square = (np.ascontiguousarray(merged[:, k]) for k in range(3))
+        return SecondMoment(rows, indptr, indices, count, total, square, self.estimator, self.p)
 
     def _sums(self) -> Array:
         return np.stack([self.count, self.total, self.square], axis=1)
@@ -234,7 +239,7 @@ def second_moment(ratings: Any, *, estimator: Estimator = "hajek", p: float | No
            [ 6.,  5.]])
     """
     ratings = as_ratings(ratings)
-    return SecondMoment(ratings.shape[0], *pair_sums(ratings), estimator=estimator, p=p)
+    return SecondMoment(ratings.shape[0], *pair_sums(ratings), estimator, p)
 
 
 def second_moment_from(

@@ -6,13 +6,14 @@ d + 1 and `indices`. Everything here costs Σ_rows C_row (C_row + 1)/2 multiply-
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import njit
 from scipy import sparse
 
 Array = np.ndarray[Any, Any]
+PairSums = tuple[Array, Array, Array, Array, Array]
 
 # Rows are added in order to full triangles of at most 72 MB when there are few entries per row: short rows of the
 # other way, column by column, would be fetched from memory one by one. Measured on rows of 2 to 100 entries.
@@ -20,7 +21,7 @@ DENSE_DIMENSION = 2450
 DENSE_ROW = 32
 
 
-def pair_sums(ratings: sparse.csr_array) -> tuple[Array, Array, Array, Array, Array]:
+def pair_sums(ratings: sparse.csr_array) -> PairSums:
     """Pairs that at least one row shows, and their sums.
 
     Parameters
@@ -41,7 +42,7 @@ def pair_sums(ratings: sparse.csr_array) -> tuple[Array, Array, Array, Array, Ar
     work = _work(indptr)
     if dimension <= DENSE_DIMENSION and dimension**2 / 50 < work < DENSE_ROW * len(data):
         sums = _add_rows(indptr, indices, data, dimension)
-        return _compress(sums, dimension)
+        return cast(PairSums, _compress(sums, dimension))
     # Where row k of the compressed columns keeps its entry: j then runs over the rest of that row alone.
     position = sparse.csr_array((np.arange(len(data)), indices, indptr), shape=ratings.shape).tocsc()
     columns = position.indptr, position.indices, position.data

@@ -67,19 +67,18 @@ def sample_positions(
     else:
         lengths = np.full(rows, integer("per_row", per_row, maximum=columns, limit="the number of columns"))
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return indptr, _subsets(indptr, columns, int(generator.integers(2**32)))
+    return indptr, _subsets(indptr, columns, generator)
 
 
 @njit(cache=True)
-def _subsets(indptr, columns, seed):  # type: ignore[no-untyped-def]
+def _subsets(indptr, columns, generator):  # type: ignore[no-untyped-def]
     """Draw a uniform subset of the columns for each row, by a partial shuffle that is carried from row to row."""
-    np.random.seed(seed)  # of numba's own generator
     deck = np.arange(columns).astype(np.int32)
     indices = np.empty(indptr[-1], np.int32)
     for row in range(len(indptr) - 1):
         size = indptr[row + 1] - indptr[row]
         for place in range(size):
-            drawn = np.random.randint(place, columns)
+            drawn = generator.integers(place, columns)
             deck[place], deck[drawn] = deck[drawn], deck[place]
         indices[indptr[row] : indptr[row + 1]] = np.sort(deck[:size])
     return indices

@@ -16,10 +16,11 @@ def integer(name: str, value: Any, *, minimum: int = 1, maximum: int | None = No
     """`value` as an int from `minimum` to `maximum` (spelled `limit` in the message)."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < minimum or (maximum is not None and value > maximum):
+    result = int(value)
+    if result < minimum or (maximum is not None and result > maximum):
         expected = f"at least {minimum}" if maximum is None else f"between {minimum} and {limit} ({maximum})"
-        raise ValueError(f"{name} must be {expected}, got {value}")
-    return int(value)
+        raise ValueError(f"{name} must be {expected}, got {result}")
+    return result
 
 
 def number(name: str, value: Any, *, minimum: float = 0.0, maximum: float = math.inf, open_: bool = False) -> float:
@@ -83,8 +84,8 @@ def as_ratings(ratings: Any, *, columns: int | None = None) -> sparse.csr_array:
     """
     if not sparse.issparse(ratings):
         raise TypeError(
-            f"ratings must be a scipy sparse array whose stored entries are what was seen, got {type(ratings).__name__};"
-            " observe(values, mask) makes one from a dense array"
+            "ratings must be a scipy sparse array whose stored entries are what was seen, got "
+            f"{type(ratings).__name__}; observe(values, mask) makes one from a dense array"
         )
     if ratings.ndim != 2 or 0 in ratings.shape:
         raise ValueError(f"ratings must have shape (rows, columns), none of them 0, got {ratings.shape}")
