@@ -267,6 +267,7 @@ def _descend(
     tol: float,
     progress: Callable[[int, int], None],
 ) -> Imputation:
+    @np.errstate(over="ignore", invalid="ignore")  # a step that is too long is seen by its value
     def evaluate(factor: Any) -> tuple[float, Any]:
         value, gradient = objective.value_and_gradient(factor)
         if regularization == 0.0:
