@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import check_grad
 
 from reprise.one_sided_completion import completed, impute, observe, sample, second_moment, spectral_factor
-from reprise.one_sided_completion.imputation import _objective, pair_weights
+from reprise.one_sided_completion.imputation import _objective
+from reprise.one_sided_completion.weights import pair_weights
 
 FORMS = [("pairs", "numba"), ("dense", "numba"), ("pairs", "torch"), ("dense", "torch")]
 

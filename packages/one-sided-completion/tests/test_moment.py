@@ -40,7 +40,7 @@ def test_estimate_and_counts_equal_brute_force(sizes):
     estimate, count, square = brute_force(values, mask)
     np.testing.assert_allclose(moment.to_dense(), estimate, atol=1e-12)
     np.testing.assert_array_equal(moment.counts.toarray(), count)
-    np.testing.assert_allclose(moment._symmetric(moment.square).toarray(), square, atol=1e-12)
+    np.testing.assert_allclose(moment.symmetric(moment.square).toarray(), square, atol=1e-12)
 
 
 @given(small)

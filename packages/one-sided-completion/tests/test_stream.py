@@ -92,4 +92,4 @@ def test_two_sites_with_different_items_add_up_to_one(tall):
     mask = dense != 0
     assert items.tolist() == list(range(40))
     np.testing.assert_array_equal(merged.counts.toarray(), mask.T.astype(float) @ mask)
-    np.testing.assert_allclose(merged._symmetric(merged.total).toarray(), dense.T @ dense, atol=1e-12)
+    np.testing.assert_allclose(merged.symmetric(merged.total).toarray(), dense.T @ dense, atol=1e-12)

@@ -9,10 +9,11 @@ from typing import Any, Literal, Self, cast
 import numpy as np
 
 from reprise.one_sided_completion.directions import principal_directions
-from reprise.one_sided_completion.imputation import Diagonal, Weights, completed, impute
+from reprise.one_sided_completion.imputation import completed, impute
 from reprise.one_sided_completion.moment import SecondMoment, second_moment
 from reprise.one_sided_completion.recovery import recover_rows
 from reprise.one_sided_completion.validation import as_ratings
+from reprise.one_sided_completion.weights import Diagonal, Weights
 
 Array = np.ndarray[Any, Any]
 

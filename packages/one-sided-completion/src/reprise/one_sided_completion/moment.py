@@ -77,12 +77,12 @@ class SecondMoment:
     @property
     def values(self) -> sparse.csr_array:
         """The estimate, symmetric, shape (d, d); stored entries are seen, also those that are zero."""
-        return self._symmetric(self.pair_values)
+        return self.symmetric(self.pair_values)
 
     @property
     def counts(self) -> sparse.csr_array:
         """Number of rows that show both columns, symmetric, shape (d, d)."""
-        return self._symmetric(self.count)
+        return self.symmetric(self.count)
 
     @property
     def seen_fraction(self) -> float:
@@ -109,7 +109,7 @@ class SecondMoment:
         y_k = o_ki o_kj. Horvitz-Thompson: Σ_k (1 − π) y_k² / (n π)², where π = p² is the chance of a pair and p that
         of a diagonal entry.
         """
-        return self._symmetric(self.pair_standard_errors())
+        return self.symmetric(self.pair_standard_errors())
 
     def pair_standard_errors(self) -> Array:
         """`standard_error` of the pairs i ≤ j, shape (pairs,)."""
@@ -184,7 +184,8 @@ class SecondMoment:
         assert self.p is not None
         return self.rows * np.where(self.pair_rows == self.indices, self.p, self.p**2)
 
-    def _symmetric(self, upper: Array) -> sparse.csr_array:
+    def symmetric(self, upper: Array) -> sparse.csr_array:
+        """Place one number per seen pair, shape (pairs,), at (i, j) and (j, i) of a sparse array, shape (d, d)."""
         rows, columns = self.pair_rows, self.indices
         off = rows != columns
         result = sparse.csr_array(

@@ -94,7 +94,7 @@ def recover_rows_by_descent(
     rows: Array = np.random.default_rng(seed).standard_normal((ratings.shape[0], factor.shape[1])) * np.sqrt(size)
     first, second = np.zeros_like(rows), np.zeros_like(rows)
     for step in range(1, steps + 1):
-        misfit, gradient = _row_gradient(factor, ratings.indptr, ratings.indices, ratings.data, rows)
+        misfit, gradient = row_gradient(factor, ratings.indptr, ratings.indices, ratings.data, rows)
         # d/dU ‖R‖_F / |Ω| = R X̂ / (‖R‖_F |Ω|)
         gradient = gradient / max(np.sqrt(misfit) * ratings.nnz, np.finfo(float).tiny) + weight_decay * rows
         first += 0.1 * (gradient - first)
@@ -138,7 +138,7 @@ def _ridge(factor, indptr, indices, data, ridge):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, fastmath=True)
-def _row_gradient(factor, indptr, indices, data, rows):  # type: ignore[no-untyped-def]
+def row_gradient(factor, indptr, indices, data, rows):  # type: ignore[no-untyped-def]
     gradient = np.zeros_like(rows)
     misfit = 0.0
     for row in range(len(indptr) - 1):

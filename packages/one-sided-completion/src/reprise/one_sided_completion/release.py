@@ -77,8 +77,8 @@ def sensitivity(*, per_row: int, bound: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> sensitivity(per_row=3, bound=5.0)
-    (2.449489742783178, 61.237243569579455)
+    >>> [round(each, 2) for each in sensitivity(per_row=3, bound=5.0)]
+    [2.45, 61.24]
     """
     integer("per_row", per_row)
     number("bound", bound, open_=True)

