@@ -139,6 +139,7 @@ def _ridge(factor, indptr, indices, data, ridge):  # type: ignore[no-untyped-def
 
 @njit(cache=True, fastmath=True)
 def row_gradient(factor, indptr, indices, data, rows):  # type: ignore[no-untyped-def]
+    """Σ_seen ((rows factorᵀ)_ki − data)², and half of its gradient in `rows`."""
     gradient = np.zeros_like(rows)
     misfit = 0.0
     for row in range(len(indptr) - 1):

@@ -221,7 +221,8 @@ def amazon(column: str) -> Any:
     def quantity(table: pd.DataFrame) -> pd.Series[float]:
         if column not in table:
             raise RowsMissing("Amazon reviews were not run")
-        return at(column, "amazon")(table)
+        found: pd.Series[float] = at(column, "amazon")(table)
+        return found
 
     return quantity
 

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 # As in the authors' programs: a fixed step of 10⁴ for 1,000 steps, from a start uniform on [0, 0.1].
 FIXED_STEP, SHORT_STEPS, START = 1e4, 1000, 0.1
 # Of the longer runs: 10⁻⁶ without the 1/d of the paper's formula, which at d = 1,000 is λ = 10⁻³, and α = 1/d.
-LONG_REGULARIZATION, LONG_STEPS = 1e-3, 3000
+LONG_REGULARIZATION, LONG_STEPS = 1e-3, 1500
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Settings:
     d: int = 1000
     rank: int = 10
     entries: tuple[int, ...] = (2, 4, 6, 8, 10)  # C = p d
+    baseline_entries: tuple[int, ...] = (2, 6, 10)
     row_share: float = 0.8  # of each row, from which it is recovered
     ridge: float = 1e-4
     trials: int = 3
@@ -52,7 +53,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         rows = recover_rows(factor, shown, ridge=settings.ridge)
         row[name] = run.error(factor)
         row[f"{name}_rmse"] = float(np.sqrt(np.mean((rows @ factor.T - run.M)[hidden] ** 2)))
-    return [row | baselines(run, settings.rank)]
+    return [row | (baselines(run, settings.rank) if cell["entries"] in settings.baseline_entries else {})]
 
 
 PAPER = {2: 0.1024, 4: 0.0807, 6: 0.0701, 8: 0.0658, 10: 0.0636}
@@ -65,7 +66,7 @@ def plot(table: pd.DataFrame) -> Figure:
     for index, (column, label) in enumerate(METHODS.items()):
         if column in table:
             style: Any = {"marker": MARKERS[index], "color": COLOURS[index], "linestyle": DASHES[index]}
-            band(left, table, "entries", column, log=True, label=label, **style)
+            band(left, table[table[column].notna()], "entries", column, log=True, label=label, **style)
             if f"{column}_rmse" in table:
                 band(right, table, "entries", f"{column}_rmse", log=True, **style)
     for panel, points in ((left, PAPER), (right, PAPER_RMSE)):
@@ -104,14 +105,14 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "O7b",
-            "Algorithm 1 beats the nuclear norm, SoftImpute and alternating descent at every C (shown: the first)",
+            "Algorithm 1 beats the nuclear norm, SoftImpute and alternating descent at C = 2, 6, 10 (shown: the first)",
             "figure on uniform sampling",
             ".1024 < .489, 3.90, 4.20",
             "direction",
             all_of(
                 *(
                     beats(at("long", c), at(other, c))
-                    for c in (2, 4, 6, 8, 10)
+                    for c in (2, 6, 10)
                     for other in ("nuclear", "soft_impute", "alternating")
                 )
             ),

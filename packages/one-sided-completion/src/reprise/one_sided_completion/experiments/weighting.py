@@ -51,7 +51,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     moment = _seen(run.M, mask)
     row: dict[str, Any] = {}
     for weights in ("uniform", "counts", "inverse-variance"):
-        factor = impute(moment, settings.rank, weights=weights).factor  # type: ignore[arg-type]
+        factor = impute(moment, settings.rank, weights=weights).factor
         row[weights] = run.relative_error(factor)
     for name, diagonal in DIAGONALS.items():
         row[f"diagonal {name}"] = run.relative_error(impute(moment, settings.rank, diagonal=diagonal).factor)
@@ -158,8 +158,8 @@ EXPERIMENT = Experiment(
                     )
                 )
             ),
-            tried="from C = 6 on they are within 2 %. At C = 3, 1 − (1−p²)ᵈ is 0.03, which all but drops the entries that "
-            "are known best: the error is 15 % larger",
+            tried="from C = 6 on they are within 2 %. At C = 3, 1 − (1−p²)ᵈ is 0.03, which all but drops the entries "
+            "that are known best: the error is 15 % larger",
         ),
     ],
 )
