@@ -45,19 +45,30 @@ def test_estimate_and_counts_equal_brute_force(sizes):
 
 @given(small)
 @settings(max_examples=30, deadline=None)
-def test_both_ways_over_the_pairs_give_the_same_sums(sizes):
+def test_all_ways_over_the_pairs_give_the_same_sums(sizes):
     n, d, seed, share = sizes
     values, mask = draw(n, d, seed, share)
     ratings = observe(values, mask)
     by_rows = pairs._compress(pairs._add_rows(ratings.indptr, ratings.indices, ratings.data, d), d)
-    kept = pairs.DENSE_DIMENSION
-    try:
-        pairs.DENSE_DIMENSION = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "DENSE_DIMENSION", 0)
         by_columns = pairs.pair_sums(ratings)
-    finally:
-        pairs.DENSE_DIMENSION = kept
-    for one, other in zip(by_rows, by_columns):
+        patch.setattr(pairs, "LARGE", 0)
+        counted_first = pairs.pair_sums(ratings)
+    for one, other, third in zip(by_rows, by_columns, counted_first):
         np.testing.assert_allclose(one, other, atol=1e-12)
+        np.testing.assert_array_equal(other, third)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 2**31))
+def test_few_of_many_columns_are_found_and_sorted(n, seed):
+    """Rows of two or three of 300 columns: most columns are walked twice, instead of scanned."""
+    ratings = sample(np.random.default_rng(seed).standard_normal((n, 300)), per_row=3, seed=seed)
+    moment = second_moment(ratings)
+    dense, mask = ratings.toarray(), ratings.toarray() != 0
+    np.testing.assert_array_equal(moment.counts.toarray(), mask.T.astype(float) @ mask)
+    np.testing.assert_allclose(moment.symmetric(moment.total).toarray(), dense.T @ dense, atol=1e-12)
 
 
 @given(small, st.integers(0, 12))

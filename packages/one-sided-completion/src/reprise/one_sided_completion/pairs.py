@@ -19,6 +19,7 @@ PairSums = tuple[Array, Array, Array, Array, Array]
 # other way, column by column, would be fetched from memory one by one. Measured on rows of 2 to 100 entries.
 DENSE_DIMENSION = 2450
 DENSE_ROW = 32
+LARGE = 20_000_000  # pairs above which they are counted first, rather than given room for the most there can be
 
 
 def pair_sums(ratings: sparse.csr_array) -> PairSums:
@@ -46,9 +47,10 @@ def pair_sums(ratings: sparse.csr_array) -> PairSums:
     # Where row k of the compressed columns keeps its entry: j then runs over the rest of that row alone.
     position = sparse.csr_array((np.arange(len(data)), indices, indptr), shape=ratings.shape).tocsc()
     columns = position.indptr, position.indices, position.data
-    lengths = _count_pairs(*columns, indptr, indices, dimension)
-    pairs = np.concatenate([[0], np.cumsum(lengths)])
-    return (pairs, *_sum_pairs(*columns, indptr, indices, data, pairs, dimension))
+    most = int(min(work, dimension * (dimension + 1) / 2))
+    if most > LARGE:
+        most = _count_pairs(*columns, indptr, indices, dimension)
+    return cast(PairSums, _sum_pairs(*columns, indptr, indices, data, most, dimension))
 
 
 def _work(indptr: Array) -> float:
@@ -95,40 +97,58 @@ def _compress(sums, dimension):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _count_pairs(column_ptr, rows, position, indptr, indices, dimension):  # type: ignore[no-untyped-def]
-    lengths = np.zeros(dimension, np.int64)
+    pairs = 0
     marked = np.full(dimension, -1, np.int64)
     for i in range(dimension):
         for entry in range(column_ptr[i], column_ptr[i + 1]):
             for second in range(position[entry], indptr[rows[entry] + 1]):
                 if marked[indices[second]] != i:
                     marked[indices[second]] = i
-                    lengths[i] += 1
-    return lengths
+                    pairs += 1
+    return pairs
 
 
 @njit(cache=True)
-def _sum_pairs(column_ptr, rows, position, indptr, indices, data, pairs, dimension):  # type: ignore[no-untyped-def]
-    found = np.empty(pairs[-1], np.int32)
-    count, total, square = np.empty(pairs[-1]), np.empty(pairs[-1]), np.empty(pairs[-1])
-    sums = np.zeros((dimension, 3))
+def _sum_pairs(column_ptr, rows, position, indptr, indices, data, most, dimension):  # type: ignore[no-untyped-def]
+    found = np.empty(most, np.int32)
+    count, total, square = np.empty(most), np.empty(most), np.empty(most)
+    counts, totals, squares = np.zeros(dimension), np.zeros(dimension), np.zeros(dimension)
+    pairs = np.zeros(dimension + 1, np.int64)
+    filled = 0
     for i in range(dimension):
-        filled = pairs[i]
+        work = 0
         for entry in range(column_ptr[i], column_ptr[i + 1]):
-            first = position[entry]
-            for second in range(first, indptr[rows[entry] + 1]):
+            first, end = position[entry], indptr[rows[entry] + 1]
+            work += end - first
+            for second in range(first, end):
                 j, product = indices[second], data[first] * data[second]
-                if sums[j, 0] == 0:
+                counts[j] += 1.0
+                totals[j] += product
+                squares[j] += product * product
+        begin = filled
+        if work > (dimension - i) / 4:
+            for j in range(i, dimension):
+                if counts[j] > 0:
                     found[filled] = j
                     filled += 1
-                sums[j, 0] += 1.0
-                sums[j, 1] += product
-                sums[j, 2] += product * product
-        found[pairs[i] : filled].sort()
-        for place in range(pairs[i], filled):
+        else:
+            # Few of many columns: walk the rows again, marking what was taken by its sign, and sort.
+            for entry in range(column_ptr[i], column_ptr[i + 1]):
+                for second in range(position[entry], indptr[rows[entry] + 1]):
+                    j = indices[second]
+                    if counts[j] > 0:
+                        found[filled] = j
+                        filled += 1
+                        counts[j] = -counts[j]
+            found[begin:filled].sort()
+        for place in range(begin, filled):
             j = found[place]
-            count[place], total[place], square[place] = sums[j, 0], sums[j, 1], sums[j, 2]
-            sums[j, 0], sums[j, 1], sums[j, 2] = 0.0, 0.0, 0.0
-    return found, count, total, square
+            count[place], total[place], square[place] = abs(counts[j]), totals[j], squares[j]
+            counts[j], totals[j], squares[j] = 0.0, 0.0, 0.0
+        pairs[i + 1] = filled
+    if filled < most:
+        return pairs, found[:filled].copy(), count[:filled].copy(), total[:filled].copy(), square[:filled].copy()
+    return pairs, found, count, total, square
 
 
 @njit(cache=True)
