@@ -83,11 +83,19 @@ def short_run(moment: SecondMoment, rank: int, seed: int) -> Array:
     return impute(moment, rank, init=begin, step_size=step, max_iter=SHORT_STEPS, tol=0.0).factor
 
 
-def long_run(moment: SecondMoment, rank: int, seed: int, regularization: float = LONG_REGULARIZATION) -> Array:
+def long_run(
+    moment: SecondMoment,
+    rank: int,
+    seed: int,
+    regularization: float = LONG_REGULARIZATION,
+    *,
+    steps: int = LONG_STEPS,
+    tol: float = 1e-7,
+) -> Array:
     """Factor at convergence, from the same start with backtracking."""
     begin = START * np.random.default_rng(seed).random((moment.dimension, rank))
     options: dict[str, Any] = {"regularization": regularization, "incoherence": 1 / moment.dimension}
-    return impute(moment, rank, init=begin, max_iter=LONG_STEPS, **options).factor
+    return impute(moment, rank, init=begin, max_iter=steps, tol=tol, **options).factor
 
 
 def worst_factor(
