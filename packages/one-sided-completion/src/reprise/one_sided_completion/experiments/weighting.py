@@ -28,7 +28,7 @@ class Settings:
     rank: int = 5
     entries: tuple[int, ...] = (3, 6, 12)  # C on average
     popularity: float = 1.0  # chance of a column to be seen ∝ (rank of its popularity)^-popularity
-    trials: int = 3
+    trials: int = 5
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
