@@ -118,10 +118,11 @@ def cluster_size(address: str) -> int:
 
 def hold_threads(threads: int) -> threadpool_limits:
     """Hold every thread pool to a number of threads, also those of libraries that are imported later."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    os.environ.update(dict.fromkeys(_thread_variables(), str(threads)))
     for name in _THREADED_MODULES:
         if name in sys.modules:
-            sys.modules[name].set_num_threads(threads)
+            limit = sys.modules[name].config.NUMBA_NUM_THREADS if name == "numba" else threads
+            sys.modules[name].set_num_threads(min(threads, limit))
     return threadpool_limits(limits=threads)
 
 
@@ -136,10 +137,15 @@ def held_threads(threads: int) -> Iterator[None]:
         finally:
             for name, number in before.items():
                 sys.modules[name].set_num_threads(number)
-            for name, value in variables.items():
+            for name in _thread_variables():
                 os.environ.pop(name, None)
-                if value is not None:
+                if (value := variables.get(name)) is not None:
                     os.environ[name] = value
+
+
+def _thread_variables() -> tuple[str, ...]:
+    # numba reads its variable again with every compilation, and fails where it changed after its threads had started.
+    return tuple(name for name in _THREAD_VARIABLES if name != "NUMBA_NUM_THREADS" or "numba" not in sys.modules)
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:

@@ -217,7 +217,8 @@ def resolve_device(device: str, paper: Paper) -> str:
     if device == "cpu":
         return device
     needed = metadata.requires(f"reprise-{paper.slug}") or []
-    if not any(re.match(r"torch\b", requirement) for requirement in needed):
+    # An extra does not count: it may be absent, and the experiments of such a package compute without it.
+    if not any(re.match(r"torch\b", requirement) and "extra ==" not in requirement for requirement in needed):
         if device == "cuda":
             raise RepriseError(f"device cuda was asked for, but {paper.slug} computes without torch: use --device cpu")
         return "cpu"
