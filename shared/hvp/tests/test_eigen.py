@@ -84,3 +84,24 @@ def test_scipy_finds_the_same_eigenvalues(symmetric, decaying):
     A = symmetric(decaying(50))
     values = reference(Matrix(A).to_scipy(), k=3, return_eigenvectors=False)
     torch.testing.assert_close(eigsh(A, k=3, tol=1e-8).values, torch.tensor(values).sort(descending=True).values)
+
+
+@pytest.mark.parametrize("method", ["lanczos", "lobpcg"])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_eigenpairs_do_not_depend_on_the_scale(method, scale, symmetric, decaying):
+    A = symmetric(decaying(50)).float()
+    pairs = eigsh(scale * A, k=3, which="LA", method=method, max_products=2000)
+    torch.testing.assert_close(pairs.values / scale, torch.tensor([1.0, 1 / 4, 1 / 9]), rtol=1e-3, atol=0.0)
+    assert bool(pairs.converged.all())
+
+
+def test_products_are_honoured_and_residuals_not_below_rounding(symmetric, decaying):
+    A = symmetric(decaying(50)).float()
+    assert bool((eigsh(torch.eye(7), k=3).residuals >= torch.finfo(torch.float32).eps).all())
+    with pytest.warns(RuntimeWarning, match="not converged"):
+        assert eigsh(A, k=3, max_products=4).products == 4
+    for count in (0, 2, -1):
+        with pytest.raises(ValueError, match="max_products must be at least k"):
+            eigsh(A, k=3, max_products=count)
+    with pytest.raises(TypeError, match="max_products must be an integer"):
+        eigsh(A, k=3, max_products=7.5)
