@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from torch import nn
 
 from reprise.hvp import Hessian, Matrix, eigsh

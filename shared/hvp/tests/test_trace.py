@@ -161,3 +161,20 @@ def test_same_seed_same_numbers(indefinite):
     first, second = (trace(indefinite, method="hutchinson", products=9, generator=5) for _ in range(2))
     assert first.value == second.value
     assert first.value != trace(indefinite, method="hutchinson", products=9, generator=6).value
+
+
+@pytest.mark.parametrize("method", ["xtrace", "xnystrace"])
+def test_a_matrix_that_is_spanned_has_converged(method, symmetric):
+    estimate = trace(symmetric([3.0, 2.0, 1.0]), method=method, products=10, rtol=1e-6)
+    assert estimate.converged
+    assert estimate.value == pytest.approx(6.0, rel=1e-9)
+
+
+def test_traces_stop_only_after_two_accurate_looks(indefinite):
+    seen = []
+    options = {"method": "hutchinson", "products": 4000, "generator": 0}
+    estimate = trace(indefinite, rtol=0.5, progress=lambda done, most: seen.append(done), **options)
+    assert estimate.converged
+    assert len(seen) >= 2
+    before = trace(indefinite, **(options | {"products": seen[-2]}))
+    assert before.relative_error <= 0.5

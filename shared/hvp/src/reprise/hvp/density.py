@@ -171,7 +171,7 @@ def spectral_density(
     steps : int
         Lanczos steps for each, at most P are taken; moments up to degree 2·steps − 1 are exact for each start.
     rtol : float, optional
-        Add starts until the trace has this relative standard error.
+        Add starts until the trace has this relative standard error at two successive looks.
     max_starts : int
         Most starts with `rtol`.
     generator : torch.Generator or int, optional
@@ -210,7 +210,7 @@ def spectral_density(
     most = starts if rtol is None else max(starts, max_starts)
     nodes: list[Tensor] = []
     weights: list[Tensor] = []
-    done = 0
+    done, accurate = 0, False
     while done < most:
         count = min(together, (starts if done < starts else done + max(2, done // 2)) - done, most - done)
         rows = probes(operator, count, source, distribution="sphere") / math.sqrt(operator.size)
@@ -226,7 +226,8 @@ def spectral_density(
         density = SpectralDensity(torch.cat(nodes), torch.cat(weights), operator.size, done * steps)
         if rtol is None:
             continue
-        density = replace(density, converged=density.trace_of().relative_error <= rtol)
-        if done >= starts and density.converged:
+        before, accurate = accurate, done >= starts and density.trace_of().relative_error <= rtol
+        density = replace(density, converged=accurate)
+        if before and accurate:
             break
     return density
