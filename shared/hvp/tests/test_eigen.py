@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from reprise.hvp import Matrix, eigsh
+from reprise.hvp import Hessian, Matrix, eigsh
 
 
 @pytest.mark.parametrize("which", ["LM", "LA", "SA"])
@@ -31,6 +32,25 @@ def test_lanczos_finds_multiple_eigenvalues_and_no_ghosts(symmetric):
     torch.testing.assert_close(pairs.values, torch.tensor([3.0] * 4 + [2.0] * 4), rtol=1e-4, atol=0.0)
     identity = eigsh(torch.eye(7), k=3)
     torch.testing.assert_close(identity.values, torch.ones(3))
+
+
+def test_all_copies_of_triple_eigenvalues_are_found(symmetric):
+    for seed in range(20):
+        noise = 0.5 * torch.rand(174, generator=torch.Generator().manual_seed(seed))
+        A = symmetric(torch.cat([torch.tensor([3.0, 3.0, 3.0, -2.0, -2.0, -2.0]), noise]), seed).float()
+        pairs = eigsh(A, k=5, generator=seed)
+        torch.testing.assert_close(pairs.values, torch.tensor([3.0, 3.0, 3.0, -2.0, -2.0]), rtol=1e-3, atol=0.0)
+        assert bool(pairs.converged.all())
+        true = (A @ pairs.vectors - pairs.vectors * pairs.values).norm(dim=0)
+        assert bool((true <= 1e-3 * 3.0 * 1.01).all())
+
+
+def test_linear_regression_has_its_triple_eigenvalues():
+    torch.manual_seed(0)
+    H = Hessian(nn.Linear(60, 3), nn.functional.mse_loss, [(torch.randn(100, 60), torch.randn(100, 3))])
+    values = torch.linalg.eigvalsh(H.dense()).flip(0)
+    torch.testing.assert_close(eigsh(H, k=3).values, values[:3], rtol=1e-3, atol=0.0)
+    torch.testing.assert_close(eigsh(H, k=5).values, values[:5], rtol=1e-3, atol=0.0)
 
 
 def test_restarts_keep_the_basis_small(symmetric):
@@ -63,3 +83,24 @@ def test_scipy_finds_the_same_eigenvalues(symmetric, decaying):
     A = symmetric(decaying(50))
     values = reference(Matrix(A).to_scipy(), k=3, return_eigenvectors=False)
     torch.testing.assert_close(eigsh(A, k=3, tol=1e-8).values, torch.tensor(values).sort(descending=True).values)
+
+
+@pytest.mark.parametrize("method", ["lanczos", "lobpcg"])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_eigenpairs_do_not_depend_on_the_scale(method, scale, symmetric, decaying):
+    A = symmetric(decaying(50)).float()
+    pairs = eigsh(scale * A, k=3, which="LA", method=method, max_products=2000)
+    torch.testing.assert_close(pairs.values / scale, torch.tensor([1.0, 1 / 4, 1 / 9]), rtol=1e-3, atol=0.0)
+    assert bool(pairs.converged.all())
+
+
+def test_products_are_honoured_and_residuals_not_below_rounding(symmetric, decaying):
+    A = symmetric(decaying(50)).float()
+    assert bool((eigsh(torch.eye(7), k=3).residuals >= torch.finfo(torch.float32).eps).all())
+    with pytest.warns(RuntimeWarning, match="not converged"):
+        assert eigsh(A, k=3, max_products=4).products == 4
+    for count in (0, 2, -1):
+        with pytest.raises(ValueError, match="max_products must be at least k"):
+            eigsh(A, k=3, max_products=count)
+    with pytest.raises(TypeError, match="max_products must be an integer"):
+        eigsh(A, k=3, max_products=7.5)

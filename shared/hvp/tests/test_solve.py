@@ -64,3 +64,18 @@ def test_dict_vectors_come_back_as_dicts(make_problem):
     product = H @ tree
     assert {name: t.shape for name, t in product.items()} == {name: t.shape for name, t in tree.items()}
     torch.testing.assert_close(H.space.flatten(product), H @ H.space.flatten(tree))
+
+
+@pytest.mark.parametrize("method", ["cg", "minres"])
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_solutions_do_not_depend_on_the_scale(method, scale):
+    for A, b, x in ((2.0, scale, scale / 2), (2.0 * scale, 1.0, 0.5 / scale)):
+        solution = solve(A * torch.eye(4), b * torch.ones(4), method=method)
+        assert solution.converged
+        torch.testing.assert_close(solution.x, torch.full((4,), x), rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1.5])
+def test_products_must_be_a_positive_integer(count):
+    with pytest.raises(ValueError, match="max_products must be an integer of at least 1"):
+        solve(torch.eye(4), torch.ones(4), max_products=count)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from reprise.hvp import Hessian, Matrix, eigsh, trace
+from reprise.hvp import FromProduct, Hessian, Matrix, diagonal, eigsh, trace
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,35 @@ def test_trace_is_exact_at_low_rank(method, symmetric):
     estimate = trace(A, method=method, products=30)
     assert estimate.value == pytest.approx(9.0, rel=1e-9)
     assert trace(A.float(), method=method, products=30).value == pytest.approx(9.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(("method", "products"), [("xtrace", 40), ("xnystrace", 20), ("xdiag", 40)])
+def test_what_lies_below_the_rounding_of_the_largest_eigenvalue_is_counted(method, products):
+    # 199,999 eigenvalues of 6e-7 add up to 0.12
+    values = torch.full((200_000,), 6e-7)
+    values[0] = 1.0
+    operator = FromProduct(lambda v: values * v, len(values), dtype=torch.float32)
+    truth = float(values.double().sum())
+    if method == "xdiag":
+        found = diagonal(operator, products=products)
+        assert float(found.value.double().sum()) == pytest.approx(truth, rel=1e-3)
+        assert float(found.stderr.norm()) > 0
+        return
+    estimate = trace(operator, method=method, products=products)
+    # rounding of sums over 2e5 float32 numbers, where the sphere leaves no variance
+    assert abs(estimate.value - truth) < 5 * estimate.stderr + 1e-5
+    assert estimate.stderr > 0
+
+
+@pytest.mark.parametrize("method", ["xtrace", "xnystrace"])
+def test_truncated_traces_are_unbiased(method):
+    values = torch.full((400,), 3e-6)
+    values[:2] = torch.tensor([1.0, 0.5])
+    operator = FromProduct(lambda v: values * v, 400, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(4)
+    options = {"method": method, "products": 24, "distribution": "rademacher", "generator": generator}
+    found = torch.tensor([trace(operator, **options).value for _ in range(300)], dtype=torch.float64)
+    assert abs(found.mean() - values.double().sum()) < 4 * found.std() / math.sqrt(300)
 
 
 def test_xtrace_is_exact_at_full_rank(indefinite):
@@ -132,3 +161,20 @@ def test_same_seed_same_numbers(indefinite):
     first, second = (trace(indefinite, method="hutchinson", products=9, generator=5) for _ in range(2))
     assert first.value == second.value
     assert first.value != trace(indefinite, method="hutchinson", products=9, generator=6).value
+
+
+@pytest.mark.parametrize("method", ["xtrace", "xnystrace"])
+def test_a_matrix_that_is_spanned_has_converged(method, symmetric):
+    estimate = trace(symmetric([3.0, 2.0, 1.0]), method=method, products=10, rtol=1e-6)
+    assert estimate.converged
+    assert estimate.value == pytest.approx(6.0, rel=1e-9)
+
+
+def test_traces_stop_only_after_two_accurate_looks(indefinite):
+    seen = []
+    options = {"method": "hutchinson", "products": 4000, "generator": 0}
+    estimate = trace(indefinite, rtol=0.5, progress=lambda done, most: seen.append(done), **options)
+    assert estimate.converged
+    assert len(seen) >= 2
+    before = trace(indefinite, **(options | {"products": seen[-2]}))
+    assert before.relative_error <= 0.5

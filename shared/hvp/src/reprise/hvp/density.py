@@ -56,7 +56,14 @@ class SpectralDensity:
     @property
     def scale(self) -> float:
         """The largest magnitude of a node with weight: an estimate of |λ|_max."""
-        return float((self.nodes.abs() * (self.weights > 1e-12)).max())
+        low, high = self.range
+        return max(abs(low), abs(high))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest node with weight: nodes past an exhausted Krylov space have none."""
+        nodes = self.nodes[self.weights > 1e-12]
+        return float(nodes.min()), float(nodes.max())
 
     def pdf(self, t: Tensor, sigma: float | None = None) -> Tensor:
         """Density at `t`, shape like `t`: the nodes smoothed by Gaussians.
@@ -66,10 +73,13 @@ class SpectralDensity:
         t : Tensor
             Where.
         sigma : float, optional
-            Standard deviation of the Gaussians; √1e-5 of the range of the nodes by default.
+            Standard deviation of the Gaussians; √1e-5 of the range of the nodes by default (of their
+            size where they all agree).
         """
         if sigma is None:
-            sigma = math.sqrt(1e-5) * float(self.nodes.max() - self.nodes.min()) or 1e-12
+            low, high = self.range
+            # a single point has no range: its own size stands in
+            sigma = math.sqrt(1e-5) * ((high - low) or self.scale or 1.0)
         if not sigma > 0:
             raise ValueError(f"sigma must be positive, got {sigma}")
         distance = (t.double().cpu()[..., None] - self.nodes.flatten()) / sigma
@@ -126,7 +136,7 @@ class SpectralDensity:
             from matplotlib import pyplot
 
             ax = pyplot.subplots()[1]
-        low, high = float(self.nodes.min()), float(self.nodes.max())
+        low, high = self.range
         margin = 0.05 * (high - low) or 1.0
         t = torch.linspace(low - margin, high + margin, 2000, dtype=torch.float64)
         ax.semilogy(t.numpy(), self.pdf(t, sigma).clamp_min(1e-12).numpy(), **style)
@@ -161,7 +171,7 @@ def spectral_density(
     steps : int
         Lanczos steps for each, at most P are taken; moments up to degree 2·steps − 1 are exact for each start.
     rtol : float, optional
-        Add starts until the trace has this relative standard error.
+        Add starts until the trace has this relative standard error at two successive looks.
     max_starts : int
         Most starts with `rtol`.
     generator : torch.Generator or int, optional
@@ -200,7 +210,7 @@ def spectral_density(
     most = starts if rtol is None else max(starts, max_starts)
     nodes: list[Tensor] = []
     weights: list[Tensor] = []
-    done = 0
+    done, accurate = 0, False
     while done < most:
         count = min(together, (starts if done < starts else done + max(2, done // 2)) - done, most - done)
         rows = probes(operator, count, source, distribution="sphere") / math.sqrt(operator.size)
@@ -216,7 +226,8 @@ def spectral_density(
         density = SpectralDensity(torch.cat(nodes), torch.cat(weights), operator.size, done * steps)
         if rtol is None:
             continue
-        density = replace(density, converged=density.trace_of().relative_error <= rtol)
-        if done >= starts and density.converged:
+        before, accurate = accurate, done >= starts and density.trace_of().relative_error <= rtol
+        density = replace(density, converged=accurate)
+        if before and accurate:
             break
     return density

@@ -57,7 +57,8 @@ def diagonal(
     products : int
         Most products to use.
     rtol : float, optional
-        Stop as soon as the norm of the standard errors is no larger than this share of the diagonal's norm.
+        Stop as soon as the norm of the standard errors is no larger than this share of the diagonal's norm at two
+        successive looks.
     generator : torch.Generator or int, optional
         Source of randomness or its seed; seed 0 by default.
     progress : callable ``(products, most) -> object``, optional
@@ -87,12 +88,14 @@ def diagonal(
     operator = as_operator(operator)
     source = random_generator(generator, operator.device)
     rounds = _leave_one_out if method == "xdiag" else _independent
+    accurate = False
     for found in rounds(operator, products, rtol, source):
         if progress is not None:
             progress(found.products, products)
-        if rtol is not None and found.relative_error <= rtol:
-            return found
-    return replace(found, converged=rtol is None)
+        before, accurate = accurate, rtol is None or found.relative_error <= rtol
+        if rtol is not None and before and accurate:
+            break
+    return replace(found, converged=accurate)
 
 
 def _independent(
@@ -151,7 +154,8 @@ def layer_traces(
     products : int
         Most random vectors.
     rtol : float, optional
-        Stop as soon as no layer's standard error is larger than this share of the largest layer's trace.
+        Stop as soon as no layer's standard error is larger than this share of the largest layer's trace at two
+        successive looks.
     cross_terms : bool
         One product gives all layers z_iᵀ(Az)_i, unbiased but with the noise of the blocks off the diagonal; without,
         every layer has its own product (on its block alone) per vector, with less variance.
@@ -190,6 +194,7 @@ def layer_traces(
     slices = operator.space.slices
     blocks = {} if cross_terms else operator.blocks(by)
     samples = torch.empty(len(groups), 0, dtype=torch.float64)
+    converged = False
     while samples.shape[1] < products:
         count = min(8, products - samples.shape[1])
         if cross_terms:
@@ -204,8 +209,8 @@ def layer_traces(
         if progress is not None:
             progress(used, products)
         means, errors = samples.mean(1), samples.std(1) / used**0.5
-        converged = rtol is None or bool(errors.max() <= rtol * means.abs().max())
-        if rtol is not None and converged:
+        before, converged = converged, rtol is None or bool(errors.max() <= rtol * means.abs().max())
+        if rtol is not None and before and converged:
             break
     return {
         layer: Estimate(mean, error, used, row, converged)

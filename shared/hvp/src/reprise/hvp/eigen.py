@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -11,10 +11,9 @@ from torch import Tensor
 
 from .linear import SymmetricOperator, as_operator
 from .lobpcg import lobpcg
-from .probes import probes, random_generator
+from .probes import random_generator
+from .restarts import Which, restarted_lanczos
 from .trace import Progress
-
-Which = Literal["LM", "LA", "SA"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def eigsh(
     tol : float
         A pair has converged when ``‖Av − λv‖ ≤ tol·max|λ|``.
     max_products : int, optional
-        Most products to use; 20 times the basis by default.
+        Most products to use, at least k; 20 times the basis by default.
     method : "lanczos" or "lobpcg"
         Thick-restart Lanczos, or a block method for operators that multiply blocks faster (LA and SA only).
     basis_device : torch.device or str, optional
@@ -83,12 +82,20 @@ def eigsh(
     Raises
     ------
     ValueError
-        For an unknown `which` or `method`, or `k` outside 1..P.
+        For an unknown `which` or `method`, `k` outside 1..P, or `max_products` below k.
+    TypeError
+        For `max_products` that is no integer.
 
     Notes
     -----
     Every vector is orthogonalised twice against the whole basis, so that no ghost copies appear in float32. The
-    residual is that of the Lanczos relation AV = VT + βve_mᵀ, ``β|s_m|``.
+    residual is that of the Lanczos relation AV = VT + βve_mᵀ, ``β|s_m|``, and at least rounding, ``ε·max|λ|``.
+
+    One start sees one vector of each eigenspace, so that further copies of a multiple eigenvalue appear late or never.
+    Therefore Lanczos goes on from a fresh start in the complement of the pairs found, for up to 23 products (more where
+    the next eigenvalue is close to the last wanted one); a more wanted pair found there takes the place of the last
+    one, and the search is repeated until none is: once for simple eigenvalues, once more for each copy that was missed.
+    When the products run out before that, no pair counts as converged.
 
     Examples
     --------
@@ -106,8 +113,12 @@ def eigsh(
         raise ValueError(f"k must be between 1 and P ({operator.size}), got {k}")
     if not tol > 0:
         raise ValueError(f"tol must be positive, got {tol}")
+    if max_products is not None and (not isinstance(max_products, int) or isinstance(max_products, bool)):
+        raise TypeError(f"max_products must be an integer, got {max_products!r}")
+    if max_products is not None and max_products < k:
+        raise ValueError(f"max_products must be at least k ({k}), got {max_products}")
     width = min(operator.size, 3 * k + 20)
-    limit = max_products or 20 * width
+    limit = 20 * width if max_products is None else max_products
     source = random_generator(generator, operator.device)
     if method == "lobpcg":
         if which == "LM":
@@ -115,7 +126,9 @@ def eigsh(
         found = Eigenpairs(*lobpcg(operator, k, which == "LA", tol, limit, source, progress))
     else:
         place = operator.device if basis_device is None else torch.device(basis_device)
-        found = _thick_restart(operator, k, which, tol, width, limit, place, source, progress)
+        found = Eigenpairs(*restarted_lanczos(operator, k, which, tol, limit, place, source, progress))
+    floor = torch.finfo(operator.dtype).eps * float(found.values.abs().max())
+    found = replace(found, residuals=found.residuals.clamp_min(floor))
     missing = int((~found.converged).sum())
     if missing:
         worst = float(found.residuals.max())
@@ -126,88 +139,3 @@ def eigsh(
             stacklevel=2,
         )
     return found
-
-
-def _thick_restart(
-    operator: SymmetricOperator,
-    k: int,
-    which: Which,
-    tol: float,
-    width: int,
-    limit: int,
-    place: torch.device,
-    source: torch.Generator,
-    progress: Progress | None,
-) -> Eigenpairs:
-    basis = torch.zeros(width + 1, operator.size, dtype=operator.dtype, device=place)
-    projected = torch.zeros(width, width, dtype=torch.float64)  # VᵀAV
-    start = probes(operator, 1, source, distribution="gaussian")[0].to(place)
-    basis[0] = start / start.norm()
-    kept, products = 0, 0
-    while True:
-        coupling = 0.0
-        for step in range(kept, width):
-            image = operator.apply(basis[step : step + 1].to(operator.device))[0].to(place)
-            products += 1
-            image, coefficients = orthogonalise(image, basis[: step + 1])
-            projected[: step + 1, step] = projected[step, : step + 1] = coefficients
-            coupling = float(image.norm())
-            if coupling <= 10 * torch.finfo(operator.dtype).eps * float(projected[: step + 1, : step + 1].norm()):
-                # an invariant subspace: go on in its complement
-                coupling = 0.0
-                image = probes(operator, 1, source, distribution="gaussian")[0].to(place)
-                image, _ = orthogonalise(image, basis[: step + 1])
-            basis[step + 1] = image / image.norm()
-            if progress is not None:
-                progress(products, limit)
-            done = step + 1
-            # the last rows of the Ritz vectors tell the residuals long before the basis is full
-            if done >= k and (done % 5 == 0 or done == width or products >= limit):
-                values, rotation = torch.linalg.eigh(projected[:done, :done])
-                order = _order(values, which)
-                residuals = coupling * rotation[-1, order[:k]].abs()
-                converged = residuals <= tol * values.abs().max()
-                if (bool(converged.all()) and (coupling > 0.0 or done == width)) or products >= limit:
-                    return _pairs(basis, values, rotation, order[:k], residuals, converged, products, operator)
-        if width == operator.size:
-            return _pairs(basis, values, rotation, order[:k], residuals, converged, products, operator)
-        keep = order[: k + (width - k) // 2]
-        kept = len(keep)
-        basis[:kept] = rotation[:, keep].T.to(basis) @ basis[:width]
-        basis[kept] = basis[width].clone()
-        projected.zero_()
-        projected[range(kept), range(kept)] = values[keep]
-
-
-def _pairs(
-    basis: Tensor,
-    values: Tensor,
-    rotation: Tensor,
-    chosen: Tensor,
-    residuals: Tensor,
-    converged: Tensor,
-    products: int,
-    operator: SymmetricOperator,
-) -> Eigenpairs:
-    vectors = rotation[:, chosen].T.to(basis) @ basis[: len(rotation)]
-    return Eigenpairs(
-        values[chosen].to(operator.device, operator.dtype),
-        vectors.T.to(operator.device),
-        residuals.to(operator.device, operator.dtype),
-        converged.to(operator.device),
-        products,
-    )
-
-
-def orthogonalise(vector: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The part of `vector` (P,) orthogonal to orthonormal rows (m, P), and its coefficients (m,) along them."""
-    first = rows @ vector
-    vector = vector - first @ rows
-    second = rows @ vector
-    return vector - second @ rows, (first + second).double().cpu()
-
-
-def _order(values: Tensor, which: Which) -> Tensor:
-    if which == "LM":
-        return values.abs().argsort(descending=True)
-    return values.argsort(descending=which == "LA")

@@ -2,12 +2,15 @@
 
 Each random vector serves twice: it helps to build the low-rank approximation with which all the others are corrected,
 and it samples the remainder of the approximation that was built without it. The k samples are exchangeable; their mean
-is unbiased.
+is unbiased. Where the y_i span only r < k dimensions above rounding, every sample's approximation is made of r of the
+other vectors, and the remainder is sampled all the same: many eigenvalues below the rounding of the largest may add up.
 
 Rows are vectors here: Ω, Y = AΩ, Q and Z = AQ have shape (k, P). The k×k algebra is done in float64.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -30,24 +33,20 @@ def xtrace_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor, 
     Tensor, shape (k,), float64
         t_i = tr H − s_iᵀHs_i + c_i (ω_iᵀy_i − 2u_iᵀr_i + u_iᵀHu_i), with H = QᵀAQ, r_i the i-th column of R = QᵀY,
         w_i of W = QᵀΩ, s_i of R^{-T} normalised, u_i = w_i − s_i(s_iᵀw_i), and c_i = (P − k + 1)/(P − ‖u_i‖²) on the
-        sphere, 1 otherwise. Where the y_i span less than k dimensions, A has that rank and all samples are tr H (if the
-        ω_i are independent, which Rademacher vectors in a handful of dimensions need not be).
+        sphere, 1 otherwise. Where the y_i have rank r < k, the same with the first n = r + 1 rows of Q in the place of
+        k; s_i = e_n for i > n. Exact for A of rank r < k; unbiased but for what r itself tells of the ω_i.
     """
-    size, k = omega.shape[1], len(omega)
+    size = omega.shape[1]
+    S = _left_out(_small(basis, image), torch.finfo(omega.dtype).eps)
+    n = len(S)
+    basis, curved = basis[:n], curved[:n]
     R, W = _small(basis, image), _small(basis, omega)
     H = _small(basis, curved)
     H = (H + H.T) / 2
-    left, singular, _ = torch.linalg.svd(R)
-    rank = int((singular > 10 * k * torch.finfo(omega.dtype).eps * singular[0]).sum()) if singular[0] > 0 else 0
-    if rank < k:
-        kept = left[:, :rank]
-        return torch.full((k,), float(torch.trace(kept.T @ H @ kept)), dtype=torch.float64)
-    S = torch.linalg.inv(R).T
-    S = S / S.norm(dim=0)
     U = W - S * (S * W).sum(0)
     forms = (omega.double() * image.double()).sum(1).cpu()
     rest = forms - 2 * (U * R).sum(0) + (U * (H @ U)).sum(0)
-    scale = (size - k + 1) / (size - (U**2).sum(0)) if sphere else torch.ones(k, dtype=torch.float64)
+    scale = (size - n + 1) / (size - (U**2).sum(0)) if sphere else torch.ones(len(omega), dtype=torch.float64)
     samples: Tensor = H.trace() - (S * (H @ S)).sum(0) + scale * rest
     return samples
 
@@ -67,8 +66,8 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
     Tensor, shape (k,), float64
         With Â the Nyström approximation YH⁻¹Yᵀ, H = ΩᵀY, and Â_{-i} = Â − s_i s_iᵀ the one without ω_i, where
         s_i = YH⁻¹e_i/√(H⁻¹)_ii: t_i = tr Â_{-i} + c_i (s_iᵀω_i)², since Â agrees with A on ω_i;
-        c_i = (P − k + 1)·((ΩᵀΩ)⁻¹)_ii on the sphere, 1 otherwise. Where H is singular to rounding, A has that rank and
-        all samples are tr Â.
+        c_i = (P − k + 1)·((ΩᵀΩ)⁻¹)_ii on the sphere, 1 otherwise. All that for A + νI, with ν = ε‖Y‖_F/√P of the
+        size of rounding, so that H is regular whatever the rank of A; νP is taken off again.
 
     Raises
     ------
@@ -76,13 +75,17 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
         If A is not positive semi-definite on the vectors.
     """
     size, k = omega.shape[1], len(omega)
-    H = _small(omega, image)
-    values, vectors = torch.linalg.eigh((H + H.T) / 2)
+    H, gram, cross = _small(omega, image), _small(omega, omega), _small(image, image)
+    H = (H + H.T) / 2
+    shift = torch.finfo(omega.dtype).eps * math.sqrt(float(cross.trace()) / size)
+    cross = cross + 2 * shift * H + shift**2 * gram
+    H = H + shift * gram
+    values, vectors = torch.linalg.eigh(H)
     largest = float(values.abs().max())
     if float(values[0]) < -1e-3 * largest:
         raise ValueError('operator must be positive semi-definite for method "xnystrace": use "xtrace"')
-    cross = _small(image, image)
-    live = values > 10 * k * torch.finfo(omega.dtype).eps * largest
+    # in float64 what is left are dependent Rademacher vectors, and tails that cannot add up to anything
+    live = values > 10 * k * torch.finfo(H.dtype).eps * largest
     inverse = (vectors[:, live] / values[live]) @ vectors[:, live].T
     total = (inverse * cross).sum()
     if not bool(live.all()):
@@ -92,8 +95,8 @@ def nystrom_samples(omega: Tensor, image: Tensor, *, sphere: bool = True) -> Ten
     # s_iᵀω_i = (ΩᵀYH⁻¹)_ii/√(H⁻¹)_ii = 1/√(H⁻¹)_ii
     scale = torch.ones(k, dtype=torch.float64)
     if sphere:
-        scale = (size - k + 1) * torch.linalg.inv(_small(omega, omega)).diagonal()
-    samples: Tensor = total - lost + scale / weight
+        scale = (size - k + 1) * torch.linalg.inv(gram).diagonal()
+    samples: Tensor = total - lost + scale / weight - shift * size
     return samples
 
 
@@ -109,20 +112,18 @@ def xdiag_samples(omega: Tensor, image: Tensor, basis: Tensor, curved: Tensor) -
     -------
     mean, stderr : Tensor, shape (P,)
         Of d_i = diag(Q_iQ_iᵀA) + ω_i∘(I − Q_iQ_iᵀ)Aω_i, where Q_i is the basis without y_i. Since y_i = Qr_i,
-        (I − Q_iQ_iᵀ)y_i = Qs_i(s_iᵀr_i).
+        (I − Q_iQ_iᵀ)y_i = Qs_i(s_iᵀr_i). Where the y_i have rank r < k, as for `xtrace_samples`, with (I − QQᵀ)y_i
+        added for i > n.
     """
     k = len(omega)
+    S = _left_out(_small(basis, image), torch.finfo(omega.dtype).eps)
+    n = len(S)
+    basis, curved = basis[:n], curved[:n]
     R = _small(basis, image)
-    left, singular, _ = torch.linalg.svd(R)
-    rank = int((singular > 10 * k * torch.finfo(omega.dtype).eps * singular[0]).sum()) if singular[0] > 0 else 0
-    if rank < k:
-        kept = left[:, :rank].T.to(basis)
-        return ((kept @ basis) * (kept @ curved)).sum(0), torch.zeros_like(omega[0])
-    S = torch.linalg.inv(R).T
-    S = S / S.norm(dim=0)
     along = (S * R).sum(0).to(basis)
     lost_basis, lost_curved = S.T.to(basis) @ basis, S.T.to(basis) @ curved
     change = omega * lost_basis * along[:, None] - lost_basis * lost_curved
+    change[n:] += omega[n:] * (image[n:] - R[:, n:].T.to(basis) @ basis)
     mean = (basis * curved).sum(0) + change.mean(0)
     return mean, change.std(0) / k**0.5
 
@@ -136,6 +137,27 @@ def extend_basis(basis: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     if len(basis):
         added = torch.linalg.qr((added - (added @ basis.T) @ basis).T).Q.T
     return torch.cat([basis, added]), added
+
+
+def _left_out(R: Tensor, eps: float) -> Tensor:
+    """The direction s_i that the basis Q_i without y_i lacks, in coordinates of the first n rows of Q: (n, k).
+
+    n = min(r + 1, k), with r the rank of R (k, k) above rounding. Q comes from QR in the order of the y_i, so that its
+    first n rows span y_1..y_n: up to n, s_i is the i-th column of R^{-T} normalised; for i > n the basis of y_1..y_r is
+    independent of ω_i already, and s_i = e_n.
+    """
+    k = len(R)
+    singular = torch.linalg.svdvals(R)
+    n = min(int((singular > 10 * k * eps * singular[0]).sum()) + 1, k)
+    triangle = R[:n, :n].triu()
+    # an exact zero stands for a direction without meaning, like one of the size of rounding
+    floor = torch.finfo(R.dtype).eps * float(singular[0]) or 1.0
+    pivots = triangle.diagonal()
+    pivots[pivots.abs() < floor] = floor
+    identity = torch.eye(n, dtype=R.dtype)
+    S = torch.linalg.solve_triangular(triangle, identity, upper=True).T
+    S = S / S.norm(dim=0)
+    return torch.cat([S, identity[:, -1:].expand(n, k - n)], dim=1)
 
 
 def _small(left: Tensor, right: Tensor) -> Tensor:

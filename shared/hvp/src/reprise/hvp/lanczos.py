@@ -62,7 +62,8 @@ def tridiagonalise(
         image = torch.addcmul(image, along[:, None], basis[:, step], value=-1)
         diagonal[:, step] = along + _project_out(image, basis[:, : step + 1])[:, step]
         if step + 1 < steps:
-            length = image.norm(dim=1)
+            # squares of float32 numbers may leave its range
+            length = torch.linalg.vector_norm(image, dim=1, dtype=torch.float64).to(image.dtype)
             scale = torch.maximum(scale, diagonal[:, step].abs() + length)
             alive = length > threshold * scale
             off_diagonal[:, step] = torch.where(alive, length, 0.0)

@@ -55,11 +55,11 @@ def lobpcg(
         values = values[order]
         current, curved = space @ rotation[:, :k], image @ rotation[:, :k]
         residual = curved - current * values[:k].to(space)
-        norms = residual.norm(dim=0)
+        norms = torch.linalg.vector_norm(residual, dim=0, dtype=torch.float64)
         converged = norms <= tol * values.abs().max()
         width = min(k, operator.size - k)
         if bool(converged.all()) or products + width > limit or width == 0:
-            return values[:k].to(space), current, norms, converged, products
+            return values[:k].to(space), current, norms.to(space), converged, products
         # the last steps: what the new vectors hold outside of the old ones, spanned by the rest of the rotation
         basis, curvature = current, curved
         if space.shape[1] > k:
@@ -70,7 +70,7 @@ def lobpcg(
         fresh = _orthonormal(residual, basis)
         fresh = fresh[:, : max(0, operator.size - basis.shape[1])]
         if fresh.shape[1] == 0:
-            return values[:k].to(space), current, norms, converged, products
+            return values[:k].to(space), current, norms.to(space), converged, products
         products += fresh.shape[1]
         space = torch.cat([current, basis[:, k:], fresh], dim=1)
         image = torch.cat([curved, curvature[:, k:], operator.apply(fresh.T.contiguous()).T], dim=1)
@@ -88,8 +88,8 @@ def _append(basis: Tensor, image: Tensor, more: Tensor, more_image: Tensor) -> t
 
 
 def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
-    lengths = vectors.norm(dim=0)
-    vectors = vectors[:, lengths > 0] / lengths[lengths > 0]
+    lengths = torch.linalg.vector_norm(vectors, dim=0, dtype=torch.float64)
+    vectors = (vectors[:, lengths > 0] / lengths[lengths > 0]).to(basis)
     for _ in range(2):
         vectors = vectors - basis @ (basis.T @ vectors)
     left, sizes, _ = torch.linalg.svd(vectors, full_matrices=False)

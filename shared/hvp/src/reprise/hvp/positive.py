@@ -38,7 +38,7 @@ def quadratic_positive(
     Raises
     ------
     ValueError, TypeError
-        For a vector that is not of A's form, fewer than one step, an `rtol` that is not positive.
+        For a vector that is not of A's form or not finite, fewer than one step, an `rtol` that is not positive.
 
     Examples
     --------
@@ -48,6 +48,8 @@ def quadratic_positive(
     """
     operator = as_operator(operator)
     operator._validate(vector, dims=1)
+    if not bool(vector.isfinite().all()):
+        raise ValueError("vector must be finite")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     if rtol is not None and not rtol > 0:
@@ -68,9 +70,9 @@ def positive_forms(
         What the last step changed is the size of the error.
     steps : int
     """
-    length = vectors.norm(dim=1)
-    starts = torch.where(length[:, None] > 0, vectors / length[:, None], 0.0)
-    squares = length.double().cpu() ** 2
+    length = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64)
+    starts = torch.where(length[:, None] > 0, vectors / length[:, None], 0.0).to(vectors.dtype)
+    squares = length.cpu() ** 2
 
     def form(diagonal: Tensor, off_diagonal: Tensor) -> Tensor:
         nodes, weights = quadrature(diagonal, off_diagonal)

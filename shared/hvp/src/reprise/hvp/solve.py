@@ -102,11 +102,14 @@ def solve(
         raise ValueError(f"damping must be at least 0, got {damping}")
     if not tol > 0:
         raise ValueError(f"tol must be positive, got {tol}")
+    if not isinstance(max_products, int) or isinstance(max_products, bool) or max_products < 1:
+        raise ValueError(f"max_products must be an integer of at least 1, got {max_products!r}")
     if method == "minres" and preconditioner is not None:
         raise ValueError("preconditioner needs method 'cg'")
-    size = float(b.norm())
+    size = _length(b)
     if size == 0.0:
         return Solution(torch.zeros_like(b), 0.0, 0, True, "cg")
+    unit = (b.double() / size).to(b.dtype)
     count = 0
 
     def multiply(vector: Tensor) -> Tensor:
@@ -118,15 +121,15 @@ def solve(
 
     used = method
     if method == "minres":
-        x, residual = _minres(multiply, b, tol, max_products)
+        x, residual = _minres(multiply, unit, tol, max_products)
     else:
         try:
-            x, residual = _conjugate_gradients(multiply, b, tol, max_products, preconditioner)
+            x, residual = _conjugate_gradients(multiply, unit, tol, max_products, preconditioner)
             used = "cg"
         except _NegativeCurvature:
             if method == "cg":
                 raise ValueError("operator has negative curvature: raise damping, or use method 'minres'") from None
-            x, residual = _minres(multiply, b, tol, max_products - count)
+            x, residual = _minres(multiply, unit, tol, max_products - count)
             used = "minres"
     converged = residual <= tol
     if not converged:
@@ -136,7 +139,12 @@ def solve(
             RuntimeWarning,
             stacklevel=2,
         )
-    return Solution(x, residual, count, converged, used)
+    return Solution((x.double() * size).to(b.dtype), residual, count, converged, used)
+
+
+def _length(vector: Tensor) -> float:
+    """‖vector‖, whose squares may leave the range of float32."""
+    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))
 
 
 class Inverse(SymmetricOperator):
@@ -234,7 +242,7 @@ def _minres(multiply: Callable[[Tensor], Tensor], b: Tensor, tol: float, limit: 
         image = multiply(vector)
         alpha = float(vector @ image)
         image = image - alpha * vector - beta * before
-        following = float(image.norm())
+        following = _length(image)
         # the new column of T, rotated by the two rotations before
         far = sine_before * beta
         near = cosine * cosine_before * beta + sine * alpha

@@ -147,11 +147,12 @@ def watch(
         modes = _set_modes(model, None)
         try:
             density = spectral_density(operator, starts=starts, steps=steps)
+            lowest, top = density.range
             signs, total = density.signs(), density.trace_of()
             return {
                 "loss": operator.value(),
-                "top_eigenvalue": float(density.nodes.max()),
-                "lowest_eigenvalue": float(density.nodes.min()),
+                "top_eigenvalue": top,
+                "lowest_eigenvalue": lowest,
                 "trace": total.value,
                 "trace_stderr": total.stderr,
                 "negative_fraction": signs.negative,
