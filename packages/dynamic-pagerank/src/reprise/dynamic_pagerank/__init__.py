@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reprise.dynamic_pagerank.bidirectional import PairScore, pair
     from reprise.dynamic_pagerank.certified import TopK
     from reprise.dynamic_pagerank.events import Edge
     from reprise.dynamic_pagerank.exact import power_iteration
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from reprise.dynamic_pagerank.graph import DynamicGraph
     from reprise.dynamic_pagerank.monte_carlo import MonteCarloPageRank
     from reprise.dynamic_pagerank.pagerank import DynamicPageRank
-    from reprise.dynamic_pagerank.pair import PairScore, pair
     from reprise.dynamic_pagerank.ranking import top_k
     from reprise.dynamic_pagerank.scores import Scores
     from reprise.dynamic_pagerank.snap import read_events
@@ -32,7 +32,7 @@ _HOME_OF = {
     "DynamicPageRank": "pagerank",
     "Edge": "events",
     "MonteCarloPageRank": "monte_carlo",
-    "PairScore": "pair",
+    "PairScore": "bidirectional",
     "Scores": "scores",
     "SlidingWindow": "window",
     "TopK": "certified",
@@ -41,7 +41,7 @@ _HOME_OF = {
     "barabasi_albert": "generators",
     "erdos_renyi": "generators",
     "load": "storage",
-    "pair": "pair",
+    "pair": "bidirectional",
     "personalized_pagerank": "static",
     "power_iteration": "exact",
     "read_events": "snap",

@@ -96,9 +96,7 @@ def with_nodes(graph: Adjacency, nodes: int) -> Adjacency:
 
     total = np.ones(nodes)
     total[:old] = graph.total
-    return graph._replace(
-        start=longer(graph.start), count=longer(graph.count), level=longer(graph.level), total=total
-    )
+    return graph._replace(start=longer(graph.start), count=longer(graph.count), level=longer(graph.level), total=total)
 
 
 def slots_for(edges: int) -> int:

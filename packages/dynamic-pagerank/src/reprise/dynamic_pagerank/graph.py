@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank import adjacency
 from reprise.dynamic_pagerank.events import EventList, Events, as_events
-from reprise.dynamic_pagerank.follow import ABSENT, ADD, DUPLICATE, IGNORE, POSSIBLE, REFUSE, apply_only, first_impossible
+from reprise.dynamic_pagerank.follow import (
+    ABSENT,
+    ADD,
+    DUPLICATE,
+    IGNORE,
+    POSSIBLE,
+    REFUSE,
+    apply_only,
+    first_impossible,
+)
 from reprise.dynamic_pagerank.nodes import NodeIndex
 from reprise.dynamic_pagerank.repair import empty_changes
 from reprise.dynamic_pagerank.validation import one_of

@@ -76,7 +76,9 @@ def chunked(
     known = None if columns is None else _checked(columns)
     number, source = 1, iter(lines)
     while chunk := list(islice(source, size)):
-        kept = [(number + i, line) for i, line in enumerate(chunk) if line.strip() and not line.lstrip().startswith("#")]
+        kept = [
+            (number + i, line) for i, line in enumerate(chunk) if line.strip() and not line.lstrip().startswith("#")
+        ]
         number += len(chunk)
         if not kept:
             continue
@@ -104,7 +106,9 @@ def _parse(kept: list[tuple[int, str]], columns: tuple[str, ...], name: str) -> 
     for (number, line), row in zip(kept, rows):
         if len(row) != len(columns) or not all(row):
             expected = " ".join(columns)
-            raise ValueError(f"{name}, line {number}: expected {len(columns)} columns ({expected}), got {line.strip()!r}")
+            raise ValueError(
+                f"{name}, line {number}: expected {len(columns)} columns ({expected}), got {line.strip()!r}"
+            )
     table = dict(zip(columns, zip(*rows)))
     size = len(rows)
 

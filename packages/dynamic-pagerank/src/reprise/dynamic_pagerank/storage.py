@@ -34,6 +34,7 @@ def save(ranked: DynamicPageRank, path: str | Path) -> None:
     TypeError
         If node labels are neither all integers nor all strings.
     """
+    ranked._check_in_step()
     graph, path = ranked.graph, Path(path)
     labels = graph.nodes.labels
     if labels is not None and not (
@@ -57,7 +58,6 @@ def save(ranked: DynamicPageRank, path: str | Path) -> None:
     arrays = {f"graph_{name}": array for name, array in zip(Adjacency._fields, graph.arrays)}
     kept = ("estimate", "residual", "origins", "restart", "counts")
     arrays |= {f"column_{name}": getattr(columns, name) for name in kept}
-    ranked._check_in_step()
     scratch = path.with_name(path.name + ".part")
     try:
         with open(scratch, "wb") as file:

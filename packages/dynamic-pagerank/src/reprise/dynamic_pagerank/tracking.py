@@ -44,9 +44,7 @@ class TrackingPageRank:
     0.403509
     """
 
-    def __init__(
-        self, graph: DynamicGraph, *, source: Hashable, alpha: float = 0.15, epsilon: float = 1e-6
-    ) -> None:
+    def __init__(self, graph: DynamicGraph, *, source: Hashable, alpha: float = 0.15, epsilon: float = 1e-6) -> None:
         if graph.weighted:
             raise ValueError("graph must be unweighted, got weighted=True")
         self.graph = graph
@@ -66,9 +64,7 @@ class TrackingPageRank:
         begin, changes = 0, empty_changes(2)
         while begin < len(prepared.tails):
             state = (self._estimate, self._residual, self._queue, self._waiting, self._work)
-            begin, status = _follow(
-                self.graph.arrays, prepared, begin, code, changes, *state, self.alpha, self.epsilon
-            )
+            begin, status = _follow(self.graph.arrays, prepared, begin, code, changes, *state, self.alpha, self.epsilon)
             self.graph.make_room(status)
 
     def scores(self) -> Scores:
