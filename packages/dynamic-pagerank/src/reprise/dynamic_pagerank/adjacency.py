@@ -2,8 +2,8 @@
 
 All lists lie in one pool of blocks whose sizes are powers of two. A node whose block is full moves to one of twice the
 size, and the old block goes to a free list. A hash table tells for every edge where it lies in the lists of its two
-ends, so that deletion swaps it with the last neighbour. Kernels never allocate: where there is no room they say so before
-anything is changed, and the caller grows the arrays (`grown`).
+ends, so that deletion swaps it with the last neighbour. Kernels never allocate: where there is no room they say so
+before anything is changed, and the caller grows the arrays (`grown`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _EMPTY = -1
 _LOAD = 0.7
 _LOW = 0xFFFFFFFF
 
-# Kernels never allocate, so that they need no reference counts; numba's, atomic ones for every array of every call, would
-# take four fifths of the time of an update.
+# Kernels never allocate, so that they need no reference counts; numba's, atomic ones for every array of every call,
+# would take four fifths of the time of an update.
 kernel = njit(cache=True, _nrt=False)
 
 

@@ -1,4 +1,4 @@
-"""Certified top-k: which nodes are surely among the best, and which places are sure, from the bounds of the residual."""
+"""Certified top-k: which nodes are surely among the best, and which places are sure, by the bounds of the residual."""
 
 from __future__ import annotations
 

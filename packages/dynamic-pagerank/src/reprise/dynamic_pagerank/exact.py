@@ -39,8 +39,8 @@ def power_iteration(
 
     Notes
     -----
-    π ← (1−α) Pᵀ π + α e_s (or P π to a target) contracts by 1−α in the norm l1 (l∞), so that an entry is wrong by at most
-    (1−α)/α times the last change.
+    π ← (1−α) Pᵀ π + α e_s (or P π to a target) contracts by 1−α in the norm l1 (l∞), so that an entry is wrong by at
+    most (1−α)/α times the last change.
 
     Examples
     --------

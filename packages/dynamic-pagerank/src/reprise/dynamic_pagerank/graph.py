@@ -40,8 +40,8 @@ class DynamicGraph:
     Notes
     -----
     Every edge is kept in the lists of both its ends, 4 bytes each (12 with weights), in blocks whose sizes are powers
-    of two, and once in a hash table of 16 bytes a slot. Insertion, deletion and `has_edge` take O(1). A self-loop counts
-    once in the degree, also in undirected graphs.
+    of two, and once in a hash table of 16 bytes a slot. Insertion, deletion and `has_edge` take O(1). A self-loop
+    counts once in the degree, also in undirected graphs.
 
     Examples
     --------

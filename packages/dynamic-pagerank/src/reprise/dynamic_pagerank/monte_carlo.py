@@ -209,8 +209,8 @@ def _begin(graph, walks, source, begun, total, alpha, generator):
 def _follow(graph, walks, events, begin, multi, changes, total, alpha, generator, work):
     for i in range(begin, len(events.tails)):
         u, v, sign = events.tails[i], events.heads[i], events.signs[i]
-        # Every walk may be drawn anew while the old ones still hold their slots, R/α visits and then some; where that is
-        # short, ask for more slots before anything is changed.
+        # Every walk may be drawn anew while the old ones still hold their slots, R/α visits and then some; where that
+        # is short, ask for more slots before anything is changed.
         if not _enough(walks, 2 * (total + 200) / alpha):
             return i, OK
         edges = graph.meta[1]

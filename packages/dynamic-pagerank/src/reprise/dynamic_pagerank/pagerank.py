@@ -37,7 +37,7 @@ class DynamicPageRank:
 
     π_s(t) is the probability that a random walk from s, which stops with probability α before each step, stops at t.
     The estimate p and the residual r satisfy, exactly, π_s(t) = p(t) + Σ_v r(v) π_v(t) from a source, and
-    π_s(t) = p(s) + Σ_v π_s(v) r(v) to a target. An edge changes them in O(1); then residual is pushed where it is large.
+    π_s(t) = p(s) + Σ_v π_s(v) r(v) to a target. An edge changes them in O(1); then residual is pushed where it is big.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class DynamicPageRank:
     alpha : float
         Probability of stopping, in (0, 1); networkx's damping is 1 − α.
     epsilon : float
-        From a source of an undirected graph \\|π − p\\|(v) ≤ ε d(v); to a target, of any graph, \\|π − p\\| ≤ ε. Of a directed
-        graph from a source ``error_bound`` gives the bound, the sum of all residuals. d is the weighted degree.
+        From a source of an undirected graph \\|π − p\\|(v) ≤ ε d(v); to a target, of any graph, \\|π − p\\| ≤ ε. Of a
+        directed graph from a source ``error_bound`` gives the bound, the sum of all residuals. d is the weighted degree.
     dangling : {"self"}
         At a node without out-edges the walk stays: there is a self-loop as long as there is no other edge.
 
@@ -66,8 +66,8 @@ class DynamicPageRank:
 
     Notes
     -----
-    Memory: 21 bytes per node and column beside the graph. By the paper k updates cost O(k + 1/ε) from a random source of
-    an undirected graph, and O(k + d̄/ε) to a random target, of an undirected graph or of a directed one whose edges come
+    Memory: 21 bytes per node and column beside the graph. By the paper k updates cost O(k + 1/ε) from a random source
+    of an undirected graph, and O(k + d̄/ε) to a random target, of an undirected graph or of a directed one whose edges come
     in random order, with d̄ the average degree.
 
     Examples
@@ -217,8 +217,8 @@ class DynamicPageRank:
 
         Notes
         -----
-        From a source π − p = Σ_v r(v) π_v(t), which lies between the sums of the negative and of the positive residuals;
-        on undirected graphs, where d(v) π_v(t) = d(t) π_t(v), also within d(t) times the extremes of r(v)/d(v). To a
+        From a source π − p = Σ_v r(v) π_v(t), which lies between the sums of the negative and of the positive
+        residuals; on undirected graphs, where d(v) π_v(t) = d(t) π_t(v), also within d(t) times the extremes of r(v)/d(v). To a
         target it is Σ_v π_s(v) r(v), which lies between the extremes of r.
         """
         self._check_in_step()
@@ -256,7 +256,7 @@ class DynamicPageRank:
             self.refine(self.epsilon / 4)
 
     def compare(self, u: Hashable, v: Hashable, *, of: Hashable = None) -> int:
-        """Return 1 if the score of `u` is certainly higher than that of `v`, -1 if lower, 0 if the bounds leave it open."""
+        """Return 1 if the score of `u` is certainly above that of `v`, -1 if below, 0 if the bounds leave it open."""
         scores, (low, high) = self.scores(of), self.error_interval(of)
         i, j = self.graph.nodes.position(u), self.graph.nodes.position(v)
         if scores[u] + low[i] > scores[v] + high[j]:
@@ -270,7 +270,7 @@ class DynamicPageRank:
         self._push_everywhere()
 
     def rebase(self) -> None:
-        """Compute the residual anew from the estimate, and push: after long streams, or changes made elsewhere; O(edges)."""
+        """Compute the residual anew from the estimate, and push: after long streams or changes elsewhere; O(edges)."""
         self._reach_new_nodes()
         self._version = self.graph.version
         nodes = len(self.graph.nodes)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from reprise.dynamic_pagerank.adjacency import kernel
 from reprise.dynamic_pagerank.push import restart_mass
 
-# Ratio of W(u) from which on the sum is taken. Rounding errors of an O(1) repair grow by it at most, and without weights
-# it is never exceeded, as a degree changes by a factor of 2 at most.
+# Ratio of W(u) from which on the sum is taken. Rounding errors of an O(1) repair grow by it at most, and without
+# weights it is never exceeded, as a degree changes by a factor of 2 at most.
 HEAVY = 4.0
 
 

@@ -30,8 +30,8 @@ def read_events(path: str | Path, *, columns: Sequence[str] | None = None) -> Ev
     path : str or Path
         Plain text or gzip.
     columns : sequence of str, optional
-        What the columns hold: ``"u"``, ``"v"``, ``"weight"``, ``"time"``, ``"sign"`` (1 or -1), or ``"_"`` for one to be
-        left out. Unless given: ``u v``, ``u v time`` or ``u v weight time``, by their number.
+        What the columns hold: ``"u"``, ``"v"``, ``"weight"``, ``"time"``, ``"sign"`` (1 or -1), or ``"_"`` for one to
+        be left out. Unless given: ``u v``, ``u v time`` or ``u v weight time``, by their number.
 
     Returns
     -------

@@ -33,7 +33,7 @@ class SlidingWindow:
     --------
     >>> from reprise.dynamic_pagerank import Edge
     >>> window = SlidingWindow(10.0)
-    >>> found = window.advance([Edge(1, 2, time=0.0), Edge(2, 3, time=4.0), Edge(1, 2, time=8.0), Edge(3, 4, time=15.0)])
+    >>> found = window.advance([Edge(1, 2, time=0), Edge(2, 3, time=4), Edge(1, 2, time=8), Edge(3, 4, time=15)])
     >>> [(u, v, int(sign)) for u, v, sign in zip(found.tails, found.heads, found.signs)]
     [(1, 2, 1), (2, 3, 1), (2, 3, -1), (3, 4, 1)]
     """

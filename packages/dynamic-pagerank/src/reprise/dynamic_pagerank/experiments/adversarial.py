@@ -106,8 +106,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "P5b",
-            "no bound holds for arbitrary updates of directed graphs: an edge behind a hub that comes and goes costs as "
-            "much per update as the hub has in-neighbours (exponent 1)",
+            "no bound holds for arbitrary updates of directed graphs: an edge behind a hub that comes and goes costs "
+            "as much per update as the hub has in-neighbours (exponent 1)",
             "discussion of arbitrary orders",
             1.0,
             "direction",

@@ -114,8 +114,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "P4",
-            "the work of k updates to a random target is linear in k at fixed ε (exponent 1), on undirected graphs and on "
-            "directed ones in random order",
+            "the work of k updates to a random target is linear in k at fixed ε (exponent 1), on undirected graphs and "
+            "on directed ones in random order",
             "theorem: O(k + d̄/ε)",
             1.0,
             "number",
