@@ -54,7 +54,8 @@ class DynamicPageRank:
         Probability of stopping, in (0, 1); networkx's damping is 1 − α.
     epsilon : float
         From a source of an undirected graph \\|π − p\\|(v) ≤ ε d(v); to a target, of any graph, \\|π − p\\| ≤ ε. Of a
-        directed graph from a source ``error_bound`` gives the bound, the sum of all residuals. d is the weighted degree.
+        directed graph from a source ``error_bound`` gives the bound, the sum of all residuals. d is the weighted
+        degree.
     dangling : {"self"}
         At a node without out-edges the walk stays: there is a self-loop as long as there is no other edge.
 
@@ -67,8 +68,8 @@ class DynamicPageRank:
     Notes
     -----
     Memory: 21 bytes per node and column beside the graph. By the paper k updates cost O(k + 1/ε) from a random source
-    of an undirected graph, and O(k + d̄/ε) to a random target, of an undirected graph or of a directed one whose edges come
-    in random order, with d̄ the average degree.
+    of an undirected graph, and O(k + d̄/ε) to a random target, of an undirected graph or of a directed one whose
+    edges come in random order, with d̄ the average degree.
 
     Examples
     --------
@@ -218,8 +219,8 @@ class DynamicPageRank:
         Notes
         -----
         From a source π − p = Σ_v r(v) π_v(t), which lies between the sums of the negative and of the positive
-        residuals; on undirected graphs, where d(v) π_v(t) = d(t) π_t(v), also within d(t) times the extremes of r(v)/d(v). To a
-        target it is Σ_v π_s(v) r(v), which lies between the extremes of r.
+        residuals; on undirected graphs, where d(v) π_v(t) = d(t) π_t(v), also within d(t) times the extremes of
+        r(v)/d(v). To a target it is Σ_v π_s(v) r(v), which lies between the extremes of r.
         """
         self._check_in_step()
         residual = self._values(self._columns.residual, self._column(of))

@@ -26,8 +26,8 @@ class Settings:
     nodes: int = 20_000
     edges_per_node: int = 5
     batches: tuple[int, ...] = (1, 10, 100, 1000, 10_000)  # updates between two pushes
-    epsilons: tuple[float, ...] = (1e-5, 1e-6, 1e-7)
-    trials: int = 5
+    epsilons: tuple[float, ...] = (1e-5, 1e-6)
+    trials: int = 3
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:

@@ -23,10 +23,10 @@ class Settings:
 
     nodes: int = 50_000  # n
     edges_per_node: int = 4  # k = 4n in the end
-    epsilons: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6)
+    epsilons: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
     fixed: float = 1e-4  # ε of the slope in k
     first: int = 10_000  # k from which the slope in k is taken, with k ≫ 1/ε in the end
-    sources: int = 20  # random nodes over which work is averaged
+    sources: int = 10  # random nodes over which work is averaged
     trials: int = 5
 
 

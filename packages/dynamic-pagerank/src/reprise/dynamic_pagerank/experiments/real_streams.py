@@ -28,10 +28,10 @@ class Settings:
     graphs: tuple[str, ...] = ("CollegeMsg", "bitcoin-otc", "facebook")
     epsilon: float = 1e-5
     window: float = 0.2  # share of the whole time for which an edge lives
-    sources: int = 10  # random nodes over which work is averaged
-    parts: int = 20  # of the stream, after each of which a comparison is made
+    sources: int = 5  # random nodes over which work is averaged
+    parts: int = 10  # of the stream, after each of which a comparison is made
     followed: int = 10  # nodes whose scores are drawn
-    trials: int = 5
+    trials: int = 3
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:

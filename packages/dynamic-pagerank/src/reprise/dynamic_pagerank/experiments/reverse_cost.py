@@ -21,13 +21,13 @@ from reprise.dynamic_pagerank.pagerank import DynamicPageRank
 class Settings:
     """Sizes of the graphs, which grow edge by edge."""
 
-    edges: int = 160_000  # k
+    edges: int = 80_000  # k
     degrees: tuple[int, ...] = (4, 8, 16, 32)  # d̄ = 2k/n, or k/n if directed
     degree: int = 8  # of the other slopes
     epsilons: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
     fixed: float = 1e-3  # ε of the slopes in k and d̄
-    first: int = 10_000  # k from which the slope in k is taken
-    targets: int = 20  # random nodes over which work is averaged
+    first: int = 5_000  # k from which the slope in k is taken
+    targets: int = 10  # random nodes over which work is averaged
     trials: int = 5
 
 

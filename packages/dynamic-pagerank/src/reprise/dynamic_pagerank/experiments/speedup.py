@@ -28,7 +28,8 @@ class Settings:
 
     nodes: tuple[int, ...] = (20_000, 100_000)
     edges_per_node: tuple[int, ...] = (5, 8)
-    streamed: int = 50_000  # updates that are timed; half as many for the peers on the small graph
+    streamed: int = 50_000  # updates that are timed
+    compared: int = 2000  # updates that are timed where methods are compared, on the first graph
     epsilons: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
     tracking: tuple[float, ...] = (1e-4, 1e-5, 1e-6, 1e-7)
     walks: tuple[int, ...] = (1000, 10_000, 100_000)
@@ -50,7 +51,8 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     each = settings.edges_per_node[settings.nodes.index(nodes)]
     edges = barabasi_albert(nodes, each, seed=context.shared_seed("graph", nodes, cell["trial"]))
     source = int(context.shared_seed("source", nodes, cell["trial"]) % nodes)
-    before, streamed = edges[: -settings.streamed], edges[-settings.streamed :]
+    updates = settings.streamed if cell["method"] == "dynamic" else settings.compared
+    before, streamed = edges[:-updates], edges[-updates:]
 
     def graph() -> DynamicGraph:
         made = DynamicGraph.from_edges(before, nodes=nodes)
@@ -171,6 +173,7 @@ EXPERIMENT = Experiment(
             nodes=(500, 1000),
             edges_per_node=(3, 3),
             streamed=500,
+            compared=200,
             epsilons=(1e-3, 1e-4),
             tracking=(1e-4,),
             walks=(200,),
