@@ -6,6 +6,9 @@ ends, so that deletion swaps it with the last neighbour. Kernels never allocate:
 before anything is changed, and the caller grows the arrays (`grown`).
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ _LOW = 0xFFFFFFFF
 
 # Kernels never allocate, so that they need no reference counts; numba's, atomic ones for every array of every call,
 # would take four fifths of the time of an update.
-kernel = njit(cache=True, _nrt=False)
+kernel: Any = njit(cache=True, _nrt=False)  # type: ignore[call-overload]  # an option that numba's own code uses
 
 
 class Adjacency(NamedTuple):
@@ -33,7 +36,7 @@ class Adjacency(NamedTuple):
     pool: NDArray[np.int32]  # blocks of neighbours
     weights: NDArray[np.float64]  # beside the pool; empty in unweighted graphs
     start: NDArray[np.int64]  # (sides, nodes): first entry of a node's block
-    count: NDArray[np.int32]  # (sides, nodes): its neighbours
+    degree: NDArray[np.int32]  # (sides, nodes): its neighbours
     level: NDArray[np.int8]  # (sides, nodes): its block has 2**level entries; 0 where there is none
     total: NDArray[np.float64]  # (nodes,): out-weight W(v), or 1 for the virtual self-loop of a dangling node
     free: NDArray[np.int64]  # (levels,): first free block of every size
@@ -48,7 +51,7 @@ def empty(nodes: int, *, directed: bool, weighted: bool, slots: int = 16, entrie
         pool=np.empty(entries, dtype=np.int32),
         weights=np.empty(entries if weighted else 0, dtype=np.float64),
         start=np.zeros((sides, nodes), dtype=np.int64),
-        count=np.zeros((sides, nodes), dtype=np.int32),
+        degree=np.zeros((sides, nodes), dtype=np.int32),
         level=np.zeros((sides, nodes), dtype=np.int8),
         total=np.ones(nodes, dtype=np.float64),
         free=np.full(_LEVELS, _EMPTY, dtype=np.int64),
@@ -96,7 +99,9 @@ def with_nodes(graph: Adjacency, nodes: int) -> Adjacency:
 
     total = np.ones(nodes)
     total[:old] = graph.total
-    return graph._replace(start=longer(graph.start), count=longer(graph.count), level=longer(graph.level), total=total)
+    return graph._replace(
+        start=longer(graph.start), degree=longer(graph.degree), level=longer(graph.level), total=total
+    )
 
 
 def slots_for(edges: int) -> int:
@@ -186,7 +191,7 @@ def _release(graph, offset, level):
 
 @kernel
 def _relocate(graph, side, node, level):
-    old, old_level, size = graph.start[side, node], graph.level[side, node], graph.count[side, node]
+    old, old_level, size = graph.start[side, node], graph.level[side, node], graph.degree[side, node]
     new = _take(graph, level)
     for i in range(size):
         graph.pool[new + i] = graph.pool[old + i]
@@ -201,7 +206,7 @@ def _relocate(graph, side, node, level):
 @kernel
 def _is_full(graph, side, node):
     level = graph.level[side, node]
-    return level == 0 or graph.count[side, node] == 1 << level
+    return level == 0 or graph.degree[side, node] == 1 << level
 
 
 @kernel
@@ -226,12 +231,12 @@ def room(graph, tail, head):
 def _append(graph, side, node, neighbour, weight):
     if _is_full(graph, side, node):
         _relocate(graph, side, node, graph.level[side, node] + 1)
-    position = graph.count[side, node]
+    position = graph.degree[side, node]
     place = graph.start[side, node] + position
     graph.pool[place] = neighbour
     if len(graph.weights):
         graph.weights[place] = weight
-    graph.count[side, node] = position + 1
+    graph.degree[side, node] = position + 1
     return np.int64(position)
 
 
@@ -249,7 +254,7 @@ def _positions(graph, slot, tail, head):
 def _drop(graph, side, node, position):
     """Remove one neighbour by moving the last one into its place."""
     begin = graph.start[side, node]
-    last = graph.count[side, node] - 1
+    last = graph.degree[side, node] - 1
     if position != last:
         moved = np.int64(graph.pool[begin + last])
         graph.pool[begin + position] = moved
@@ -264,7 +269,7 @@ def _drop(graph, side, node, position):
             graph.table[2 * slot + 1] = (packed >> 32) << 32 | position
         else:
             graph.table[2 * slot + 1] = np.int64(position) << 32 | (packed & _LOW)
-    graph.count[side, node] = last
+    graph.degree[side, node] = last
     level = graph.level[side, node]
     # A quarter full, not half: a node at the boundary would move with every event.
     if level > 1 and last <= 1 << (level - 2) and graph.free[level - 1] != _EMPTY:
@@ -300,9 +305,9 @@ def insert(graph, tail, head, weight):
     graph.table[2 * slot] = key
     graph.table[2 * slot + 1] = first << 32 | second
     graph.meta[EDGES] += 1
-    _add_total(graph, tail, weight, first_edge=graph.count[0, tail] == 1)
+    _add_total(graph, tail, weight, first_edge=graph.degree[0, tail] == 1)
     if side == 0 and tail != head:
-        _add_total(graph, head, weight, first_edge=graph.count[0, head] == 1)
+        _add_total(graph, head, weight, first_edge=graph.degree[0, head] == 1)
 
 
 @kernel
@@ -348,7 +353,7 @@ def _add_total(graph, node, weight, first_edge):
 
 @kernel
 def _subtract_total(graph, node, weight):
-    count = graph.count[0, node]
+    count = graph.degree[0, node]
     before = graph.total[node]
     if count == 0:
         graph.total[node] = 1.0
@@ -370,7 +375,7 @@ def edge_arrays(graph, nodes):
     filled = 0
     for node in range(nodes):
         begin = graph.start[0, node]
-        for place in range(begin, begin + graph.count[0, node]):
+        for place in range(begin, begin + graph.degree[0, node]):
             if directed or node <= graph.pool[place]:
                 ends[filled, 0], ends[filled, 1] = node, graph.pool[place]
                 if len(graph.weights):
@@ -385,7 +390,7 @@ def transition(graph, nodes, vector, forward):
     result = np.zeros(nodes)
     weighted = len(graph.weights) > 0
     for node in range(nodes):
-        begin, size = graph.start[0, node], graph.count[0, node]
+        begin, size = graph.start[0, node], graph.degree[0, node]
         if size == 0:
             result[node] += vector[node]
             continue

@@ -1,5 +1,8 @@
 """One score from both ends: forward from the source, reverse from the target (Lofgren, Banerjee and Goel 2016)."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 import math
@@ -94,7 +97,7 @@ def _walk(graph, starts, steps, generator, ends):
     for i in range(len(starts)):
         node = starts[i]
         for _ in range(steps[i]):
-            if graph.count[0, node] == 0:
+            if graph.degree[0, node] == 0:
                 break
             node = next_node(graph, node, generator.random())
         ends[i] = node
@@ -103,7 +106,7 @@ def _walk(graph, starts, steps, generator, ends):
 @kernel
 def next_node(graph, node, draw):
     """Return the out-neighbour at which a step with a uniform draw from [0, 1) ends."""
-    begin, size = graph.start[0, node], graph.count[0, node]
+    begin, size = graph.start[0, node], graph.degree[0, node]
     if len(graph.weights) == 0:
         return np.int64(graph.pool[begin + np.int64(draw * size)])
     rest = draw * graph.total[node]

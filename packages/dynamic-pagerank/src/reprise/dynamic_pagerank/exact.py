@@ -56,7 +56,7 @@ def power_iteration(
         restart[:] = 1.0 / nodes
     else:
         restart[graph.nodes.position(source if forward else target)] = 1.0
-    vector = restart.copy() if start is None else start
+    vector: NDArray[np.float64] = restart.copy() if start is None else start
     while True:
         following = (1.0 - alpha) * transition(graph.arrays, nodes, vector, forward) + alpha * restart
         difference = np.abs(following - vector)

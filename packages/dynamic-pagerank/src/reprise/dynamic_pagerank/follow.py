@@ -4,6 +4,9 @@ A batch of events is first checked as a whole (`first_impossible`) and only then
 leaves everything as it was.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 import numpy as np
@@ -117,7 +120,7 @@ def apply_event(graph, tail, head, sign, weight, multi, changes, filled):
 def _note(graph, tail, head, amount, changes, place, before):
     changes.ends[place, 0], changes.ends[place, 1] = tail, head
     changes.amounts[place, 0] = amount
-    changes.amounts[place, 1 if before else 2] = graph.total[tail] if graph.count[0, tail] else 0.0
+    changes.amounts[place, 1 if before else 2] = graph.total[tail] if graph.degree[0, tail] else 0.0
 
 
 @kernel
@@ -158,7 +161,7 @@ def repair_some(graph, columns, column, changes, filled, alpha, epsilon, forward
             tail = enqueue(graph, columns, column, v, tail, epsilon, forward)
             if changes.amounts[i, 2] > changes.amounts[i, 1] and is_heavy(changes.amounts[i, 1], changes.amounts[i, 2]):
                 begin = graph.start[0, u]
-                for place in range(begin, begin + graph.count[0, u]):
+                for place in range(begin, begin + graph.degree[0, u]):
                     tail = enqueue(graph, columns, column, graph.pool[place], tail, epsilon, forward)
     return tail
 

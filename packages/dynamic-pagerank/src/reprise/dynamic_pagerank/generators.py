@@ -1,5 +1,8 @@
 """Random graphs as edge arrays in the order in which the edges come; 10⁷ edges in seconds."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators, no-warn-return-any
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 import numpy as np

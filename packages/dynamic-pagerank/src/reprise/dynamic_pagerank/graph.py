@@ -207,13 +207,13 @@ class DynamicGraph:
 
     def degree(self, v: Hashable) -> int:
         """Return the number of out-neighbours (of neighbours, if undirected); KeyError for an unknown node."""
-        return int(self.arrays.count[0, self.nodes.position(v)])
+        return int(self.arrays.degree[0, self.nodes.position(v)])
 
     def neighbors(self, v: Hashable) -> list[Any]:
         """Return the out-neighbours of a node, in no particular order; KeyError for an unknown node."""
         node = self.nodes.position(v)
         begin = self.arrays.start[0, node]
-        return [self.nodes.label(u) for u in self.arrays.pool[begin : begin + self.arrays.count[0, node]]]
+        return [self.nodes.label(u) for u in self.arrays.pool[begin : begin + self.arrays.degree[0, node]]]
 
     def has_edge(self, u: Hashable, v: Hashable) -> bool:
         """Return whether there is an edge from `u` to `v`."""

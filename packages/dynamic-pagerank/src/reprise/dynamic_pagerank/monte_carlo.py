@@ -1,5 +1,8 @@
 """Baseline: maintained random walks (Bahmani, Chowdhury and Goel, VLDB 2010)."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 from collections.abc import Hashable
@@ -105,7 +108,7 @@ class MonteCarloPageRank:
         """Return the estimate as a mapping from label to score."""
         self._grow()
         visits = self._walks.visits[: len(self.graph.nodes)]
-        return Scores(self.graph.nodes, visits * (self.alpha / self.walks))
+        return Scores(self.graph.nodes, visits.astype(np.float64) * (self.alpha / self.walks))
 
     @property
     def work(self) -> int:
@@ -124,9 +127,9 @@ class MonteCarloPageRank:
 def _empty_walks(slots: int, nodes: int) -> _Walks:
     following = np.arange(1, slots + 1, dtype=np.int32)
     following[-1] = _NONE
-    lists = [np.full(slots, _NONE, dtype=np.int32) for _ in range(4)]
+    node, after, before, born = (np.full(slots, _NONE, dtype=np.int32) for _ in range(4))
     first = np.full(nodes, _NONE, dtype=np.int32)
-    return _Walks(lists[0], following, *lists[1:], first, np.zeros(nodes, np.int64), np.zeros(3, np.int64))
+    return _Walks(node, following, after, before, born, first, np.zeros(nodes, np.int64), np.zeros(3, np.int64))
 
 
 def _more_slots(walks: _Walks) -> _Walks:
@@ -177,7 +180,7 @@ def _walk_on(graph, walks, slot, alpha, generator):
     node, steps = np.int64(walks.node[slot]), 0
     while True:
         # At a dangling node the walk stays.
-        if graph.count[0, node]:
+        if graph.degree[0, node]:
             node = next_node(graph, node, generator.random())
         following = _visit(walks, node)
         walks.following[slot] = following
@@ -229,7 +232,7 @@ def _follow(graph, walks, events, begin, multi, changes, total, alpha, generator
 @njit(cache=True)
 def _reroute(graph, walks, u, v, sign, alpha, generator):
     """Reroute the steps from u after u→v came or went; return the steps looked at or drawn."""
-    degree = graph.count[0, u]
+    degree = graph.degree[0, u]
     size = walks.visits[u]
     if size == 0:
         return 0
@@ -299,7 +302,7 @@ def _chosen(walks, found, v, sign, degree, generator):
     else:
         # Given that at least one is rerouted: the first is drawn from the truncated geometric distribution.
         rest = 1.0 - (1.0 - 1.0 / degree) ** len(found)
-        first = np.int64(np.log1p(-generator.random() * rest) / np.log1p(-1.0 / degree))
+        first = int(np.log1p(-generator.random() * rest) / np.log1p(-1.0 / degree))
         chosen[min(first, len(found) - 1)] = True
         for i in range(first + 1, len(found)):
             chosen[i] = generator.random() < 1.0 / degree

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,13 @@ class NodeIndex:
     def __init__(self, nodes: int | Iterable[Hashable] | None = None) -> None:
         self.labels: list[Hashable] | None = None
         self._positions: dict[Hashable, int] = {}
-        if isinstance(nodes, Integral):
+        self._size = 0
+        if isinstance(nodes, (int, np.integer)):
             if nodes < 0:
                 raise ValueError(f"nodes must not be negative, got {nodes}")
             self._size = int(nodes)
             return
         self.labels = []
-        self._size = 0
         listed = [] if nodes is None else [_plain(label) for label in nodes]
         _, new = self.locate(listed)
         if len(new) != len(listed):
@@ -116,7 +115,8 @@ class NodeIndex:
         return array, range(self._size, size)
 
     def _locate_one_by_one(self, labels: list[Any]) -> tuple[NDArray[np.int64], list[Any]]:
-        known, new = self._positions, {}
+        known = self._positions
+        new: dict[Any, int] = {}
         positions = np.empty(len(labels), dtype=np.int64)
         for i, label in enumerate(labels):
             try:

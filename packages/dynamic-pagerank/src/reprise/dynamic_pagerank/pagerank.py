@@ -344,7 +344,8 @@ class DynamicPageRank:
         nodes = len(self.graph.nodes)
         p, r = self._columns.estimate[column, :nodes], self._columns.residual[column, :nodes]
         restart = self._restart_vector(column)
-        return (1 - self.alpha) * transition(self.graph.arrays, nodes, p, self.forward) + self.alpha * (restart - r) - p
+        moved: NDArray[np.float64] = transition(self.graph.arrays, nodes, p, self.forward)
+        return (1 - self.alpha) * moved + self.alpha * (restart - r) - p
 
     def _restart_vector(self, column: int) -> NDArray[np.float64]:
         nodes = len(self.graph.nodes)

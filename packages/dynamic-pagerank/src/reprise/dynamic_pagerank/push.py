@@ -5,6 +5,9 @@ the out-neighbours of v, while |r(v)| > ε d(v). Reverse, to a target (Andersen 
 u of v the share (1−α) r(v)/d(u), while |r(v)| > ε. Residuals of both signs wait in one queue, first in, first out.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -73,7 +76,7 @@ def push_forward(graph, columns, column, tail, alpha, epsilon):
     """Push the waiting nodes, which fill the queue up to `tail`, and all that they make wait."""
     p, r = columns.estimate[column], columns.residual[column]
     queue, waiting = columns.queue[column], columns.waiting[column]
-    start, count, total = graph.start[0], graph.count[0], graph.total
+    start, count, total = graph.start[0], graph.degree[0], graph.total
     pool, weights = graph.pool, graph.weights
     weighted, mask = len(weights) > 0, len(queue) - 1
     head, pushes, work = 0, 0, 0
@@ -114,7 +117,7 @@ def push_reverse(graph, columns, column, tail, alpha, epsilon):
     p, r = columns.estimate[column], columns.residual[column]
     queue, waiting = columns.queue[column], columns.waiting[column]
     side = len(graph.start) - 1
-    start, count, out, total = graph.start[side], graph.count[side], graph.count[0], graph.total
+    start, count, out, total = graph.start[side], graph.degree[side], graph.degree[0], graph.total
     pool, weights = graph.pool, graph.weights
     weighted, mask = len(weights) > 0, len(queue) - 1
     head, pushes, work = 0, 0, 0

@@ -11,6 +11,9 @@ without edges has a virtual self-loop: W = 0 or W' = 0 below says that it comes 
 edges of u together by far, these formulas lose digits, and the repair sums over the neighbours of u instead.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -58,7 +61,7 @@ def repair_forward(graph, columns, column, tail, head, change, before, after, al
         r[head] -= odds * old
     elif after > HEAVY * before:
         begin = graph.start[0, tail]
-        for place in range(begin, begin + graph.count[0, tail]):
+        for place in range(begin, begin + graph.degree[0, tail]):
             neighbour = graph.pool[place]
             weight = graph.weights[place]
             previous = weight - change if neighbour == head else weight
@@ -80,7 +83,7 @@ def repair_reverse(graph, columns, column, tail, head, change, before, after, al
         r[tail] -= (1.0 - alpha) / alpha * (p[head] - p[tail])
     elif before > HEAVY * after:
         begin, gathered = graph.start[0, tail], 0.0
-        for place in range(begin, begin + graph.count[0, tail]):
+        for place in range(begin, begin + graph.degree[0, tail]):
             gathered += graph.weights[place] * p[graph.pool[place]]
         mean = gathered / after
         r[tail] = ((1.0 - alpha) * mean - p[tail]) / alpha + restart_mass(columns, column, tail)

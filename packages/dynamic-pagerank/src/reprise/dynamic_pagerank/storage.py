@@ -55,7 +55,7 @@ def save(ranked: DynamicPageRank, path: str | Path) -> None:
         "updates": ranked._updates,
         "known": ranked._known,
     }
-    arrays = {f"graph_{name}": array for name, array in zip(Adjacency._fields, graph.arrays)}
+    arrays: dict[str, Any] = {f"graph_{name}": getattr(graph.arrays, name) for name in Adjacency._fields}
     kept = ("estimate", "residual", "origins", "restart", "counts")
     arrays |= {f"column_{name}": getattr(columns, name) for name in kept}
     scratch = path.with_name(path.name + ".part")

@@ -1,5 +1,8 @@
 """Baseline: tracking PageRank by Gauss-Southwell (Ohsaka, Maehara and Kawarabayashi, KDD 2015)."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# Kernels have the types that numba infers.
+
 from __future__ import annotations
 
 from collections.abc import Hashable
@@ -51,6 +54,8 @@ class TrackingPageRank:
         self.alpha, self.epsilon = probability("alpha", alpha), positive_number("epsilon", epsilon)
         self._source = graph.add_node(source)
         self._work = np.zeros(2, dtype=np.int64)
+        self._estimate, self._residual = np.zeros(0), np.zeros(0)
+        self._queue, self._waiting = np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
         self._grow()
         self._residual[self._source] = 1.0
         self._queue[0] = self._source
@@ -78,12 +83,10 @@ class TrackingPageRank:
         return int(self._work.sum())
 
     def _grow(self) -> None:
-        nodes, old = len(self.graph.arrays.total), len(getattr(self, "_estimate", ()))
+        nodes, old = len(self.graph.arrays.total), len(self._estimate)
         if nodes > old:
-            estimate, residual = np.zeros(nodes), np.zeros(nodes)
-            if old:
-                estimate[:old], residual[:old] = self._estimate, self._residual
-            self._estimate, self._residual = estimate, residual
+            new = np.zeros(nodes - old)
+            self._estimate, self._residual = np.append(self._estimate, new), np.append(self._residual, new)
             self._queue = np.empty(1 << nodes.bit_length(), dtype=np.int32)
             self._waiting = np.zeros(nodes, dtype=np.uint8)
 
@@ -95,7 +98,7 @@ class TrackingPageRank:
 @kernel
 def _spread(graph, r, tail, amount):
     """Add the residual that an estimate of `amount` at `tail` causes at its out-neighbours."""
-    begin, size = graph.start[0, tail], graph.count[0, tail]
+    begin, size = graph.start[0, tail], graph.degree[0, tail]
     if size == 0:
         r[tail] += amount
         return 1
@@ -117,7 +120,7 @@ def _wait(graph, r, queue, waiting, node, tail, epsilon):
 def _wait_all(graph, r, queue, waiting, node, tail, epsilon):
     tail = _wait(graph, r, queue, waiting, node, tail, epsilon)
     begin = graph.start[0, node]
-    for place in range(begin, begin + graph.count[0, node]):
+    for place in range(begin, begin + graph.degree[0, node]):
         tail = _wait(graph, r, queue, waiting, graph.pool[place], tail, epsilon)
     return tail
 
@@ -147,7 +150,7 @@ def _follow(graph, events, begin, multi, changes, p, r, queue, waiting, work, al
 
 @kernel
 def _relax(graph, p, r, queue, waiting, work, tail, alpha, epsilon):
-    start, count, pool = graph.start[0], graph.count[0], graph.pool
+    start, count, pool = graph.start[0], graph.degree[0], graph.pool
     head, mask = 0, len(queue) - 1
     while head != tail:
         node = queue[head]

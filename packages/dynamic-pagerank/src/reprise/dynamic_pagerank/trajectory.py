@@ -95,7 +95,9 @@ class Trajectory:
         try:
             update = self._prepare(figure, axes)
             frames = len(self.events)
-            FuncAnimation(figure, update, frames=frames).save(path, writer=PillowWriter(fps=max(frames / seconds, 1)))
+            FuncAnimation(figure, update, frames=frames).save(
+                path, writer=PillowWriter(fps=max(round(frames / seconds), 1))
+            )
         finally:
             plt.close(figure)
 

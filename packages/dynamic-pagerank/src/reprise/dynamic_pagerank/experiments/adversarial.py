@@ -25,7 +25,7 @@ class Settings:
     scale: int = 13  # 2**scale nodes
     edges: int = 100_000
     epsilon: float = 1e-4
-    targets: int = 50  # random nodes over which work is averaged
+    targets: int = 200  # random nodes over which work is averaged
     leaves: tuple[int, ...] = (100, 1000, 10_000)  # of the toggled hub
     toggles: int = 200
     trials: int = 5

@@ -27,7 +27,7 @@ class Settings:
     edges_per_node: int = 5
     batches: tuple[int, ...] = (1, 10, 100, 1000, 10_000)  # updates between two pushes
     epsilons: tuple[float, ...] = (1e-5, 1e-6)
-    trials: int = 3
+    trials: int = 10
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -94,7 +94,7 @@ EXPERIMENT = Experiment(
             "follows from the invariants; not in the paper",
             "≤ 1",
             "number",
-            at_most(lambda table: table.groupby("trial")["error"].max(), 1.0),
+            at_most(lambda table: pd.Series([table["error"].max()]), 1.0),
         ),
     ],
 )

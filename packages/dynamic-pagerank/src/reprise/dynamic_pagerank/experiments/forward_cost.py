@@ -24,9 +24,9 @@ class Settings:
     nodes: int = 50_000  # n
     edges_per_node: int = 4  # k = 4n in the end
     epsilons: tuple[float, ...] = (1e-3, 1e-4, 1e-5)
-    fixed: float = 1e-4  # ε of the slope in k
-    first: int = 10_000  # k from which the slope in k is taken, with k ≫ 1/ε in the end
-    sources: int = 10  # random nodes over which work is averaged
+    fixed: float = 1e-3  # ε of the slope in k, so that k ≫ 1/(αε)
+    first: int = 10_000  # k from which the slope in k is taken
+    sources: int = 20  # random nodes over which work is averaged
     trials: int = 5
 
 
@@ -72,8 +72,8 @@ def plot(table: pd.DataFrame) -> Figure:
     """Work against the number of updates and against 1/ε."""
     figure, (left, right) = plt.subplots(1, 2)
     for model, rows in table.groupby("model"):
-        band(left, rows[rows["fixed"]], "updates", "total", log=True, label=model, marker="o")
-        band(right, rows[rows["complete"]], "inverse_epsilon", "touched", log=True, label=model, marker="o")
+        band(left, rows[rows["fixed"]], "updates", "total", log=True, label=str(model), marker="o")
+        band(right, rows[rows["complete"]], "inverse_epsilon", "touched", log=True, label=str(model), marker="o")
     fixed = table[table["fixed"]]
     ends = fixed["updates"].min(), fixed["updates"].max()
     left.plot(ends, ends, color="#777777", linestyle=":", label="slope 1")

@@ -25,9 +25,9 @@ class Settings:
     degrees: tuple[int, ...] = (4, 8, 16, 32)  # d̄ = 2k/n, or k/n if directed
     degree: int = 8  # of the other slopes
     epsilons: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
-    fixed: float = 1e-3  # ε of the slopes in k and d̄
-    first: int = 5_000  # k from which the slope in k is taken
-    targets: int = 10  # random nodes over which work is averaged
+    fixed: float = 1e-2  # ε of the slopes in k and d̄, so that k ≫ d̄/(αε)
+    first: int = 10_000  # k from which the slope in k is taken
+    targets: int = 50  # random nodes over which work is averaged
     trials: int = 5
 
 

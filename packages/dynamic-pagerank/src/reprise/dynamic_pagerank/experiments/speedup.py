@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,18 +63,12 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     _warm_up(cell["method"])
     runs: list[tuple[float, Callable[[DynamicGraph], Any]]]
     if cell["method"] == "dynamic":
-        runs = [
-            (epsilon, lambda g, e=epsilon: DynamicPageRank(g, source=source, epsilon=e))
-            for epsilon in settings.epsilons
-        ]
+        runs = [(epsilon, partial(DynamicPageRank, source=source, epsilon=epsilon)) for epsilon in settings.epsilons]
     elif cell["method"] == "tracking":
-        runs = [
-            (epsilon, lambda g, e=epsilon: TrackingPageRank(g, source=source, epsilon=e))
-            for epsilon in settings.tracking
-        ]
+        runs = [(epsilon, partial(TrackingPageRank, source=source, epsilon=epsilon)) for epsilon in settings.tracking]
     else:
         runs = [
-            (float(walks), lambda g, w=walks: MonteCarloPageRank(g, source=source, walks=w, seed=context.seed))
+            (float(walks), partial(MonteCarloPageRank, source=source, walks=walks, seed=context.seed))
             for walks in settings.walks
         ]
     truth, rows = None, []
@@ -87,6 +82,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
             "parameter": parameter,
             "update_us": 1e6 * seconds / len(streamed),
             "error": float(np.abs(truth - ranked.scores().to_numpy()).max()),
+            "degree_error": float((np.abs(truth - ranked.scores().to_numpy()) / changing.arrays.total).max()),
             "static_us": np.nan,
             "power_us": np.nan,
         }
@@ -125,21 +121,20 @@ def plot(table: pd.DataFrame) -> Figure:
     for column, label in (("power_us", "power iteration"), ("static_us", "static push"), ("update_us", "one update")):
         band(left, large, "parameter", column, log=True, marker="o", label=label)
     left.invert_xaxis()
-    left.set(xscale="log", yscale="log", xlabel="ε", ylabel="CPU time, µs")
-    left.set_xlim(left.get_xlim()[0] * 1.0)
-    left.legend(loc="center left", fontsize=7)
+    left.set(xscale="log", yscale="log", xlabel="ε", ylabel="CPU time, µs", ylim=(0.1, 1e6))
+    left.legend(loc="lower left", bbox_to_anchor=(0, 0.14), fontsize=7)
     small = table[table["nodes"] == table["nodes"].min()]
     for method, label in (("tracking", "tracking (2015)"), ("Monte Carlo", "walks (2010)"), ("dynamic", "this paper")):
-        rows = small[small["method"] == method].groupby("parameter")[["error", "update_us"]]
-        mean = np.exp(rows.agg(lambda part: np.log(part).mean())).sort_values("error")
-        right.plot(mean["error"], mean["update_us"], marker="o", label=label)
+        rows = small[small["method"] == method].groupby("parameter")[["degree_error", "update_us"]]
+        mean = np.exp(rows.agg(lambda part: np.log(part).mean())).sort_values("degree_error")
+        right.plot(mean["degree_error"], mean["update_us"], marker="o", label=label)
     right.invert_xaxis()
-    right.set(xscale="log", yscale="log", xlabel="largest error of a score", ylabel="CPU time per update, µs")
+    right.set(xscale="log", yscale="log", xlabel="largest error / degree", ylabel="CPU time per update, µs")
     right.legend(loc="upper left", fontsize=7)
     return figure
 
 
-def at_equal_error(method: str) -> Callable[[pd.DataFrame], pd.Series]:
+def at_equal_error(method: str, error: str = "error") -> Callable[[pd.DataFrame], pd.Series]:
     """Time per update of a peer over ours at the same largest error, geometric mean over its accuracies, per trial.
 
     Our time at an error is interpolated between ours on logarithmic axes; where a peer is less exact than all of ours,
@@ -150,11 +145,11 @@ def at_equal_error(method: str) -> Callable[[pd.DataFrame], pd.Series]:
         small = table[table["nodes"] == table["nodes"].min()]
         result = {}
         for trial, rows in small.groupby("trial"):
-            ours = rows[rows["method"] == "dynamic"].sort_values("error")
-            peers = rows[(rows["method"] == method) & (rows["error"] >= ours["error"].min())]
+            ours = rows[rows["method"] == "dynamic"].sort_values(error)
+            peers = rows[(rows["method"] == method) & (rows[error] >= ours[error].min())]
             if ours.empty or peers.empty:
                 raise RowsMissing(f"nothing to compare {method} with")
-            times = np.interp(np.log(peers["error"]), np.log(ours["error"]), np.log(ours["update_us"]))
+            times = np.interp(np.log(peers[error]), np.log(ours[error]), np.log(ours["update_us"]))
             result[trial] = float(np.exp((np.log(peers["update_us"]) - times).mean()))
         return pd.Series(result)
 
@@ -213,15 +208,26 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "P7",
-            "faster than tracking by Gauss-Southwell (2015) at equal error",
+            "faster than tracking by Gauss-Southwell (2015) at equal largest error of a score",
             "experiments: comparison with earlier work",
             None,
             "direction",
             at_least(at_equal_error("tracking"), 1.0, statistic="geometric mean"),
+            tried="the threshold ε d(v) lets hubs err most, while tracking holds every node to one ε, so that at equal "
+            "largest error tracking is ahead where the error is small; the paper bounds the error relative to the "
+            "degree (P7c)",
+        ),
+        Claim(
+            "P7c",
+            "faster than tracking by Gauss-Southwell (2015) at equal largest error relative to the degree",
+            "experiments: comparison with earlier work",
+            None,
+            "direction",
+            at_least(at_equal_error("tracking", "degree_error"), 1.0, statistic="geometric mean"),
         ),
         Claim(
             "P7b",
-            "faster than maintained random walks (2010) at equal error",
+            "faster than maintained random walks (2010) at equal largest error of a score",
             "experiments: comparison with earlier work",
             None,
             "direction",
