@@ -66,7 +66,7 @@ def docs(session: nox.Session) -> None:
     """Write the API pages of every package to site/."""
     sync(session, "--all-packages", "--all-extras", "--group", "docs")
     modules = [f"reprise.{path.name.replace('-', '_')}" for path in MEMBERS.values()]
-    session.run("pdoc", "--docformat", "numpy", "--math", "--output-directory", "site", *modules)
+    session.run("python", ".ci/docs.py", *modules)
 
 
 @nox.session

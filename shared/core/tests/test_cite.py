@@ -7,6 +7,13 @@ from reprise.core import RepriseError
 from reprise.core.cite import bibtex, citation, read_cff
 
 
+class MetadataAlone:
+    """A distribution without the file asked for."""
+
+    def read_text(self, name):
+        return None
+
+
 def test_two_entries_that_bibtex_parsers_accept(toy):
     text = bibtex("toy")
     found = parse_string(text, "bibtex").entries
@@ -21,6 +28,16 @@ def test_two_entries_that_bibtex_parsers_accept(toy):
 def test_cff_is_the_file_that_the_package_ships(toy):
     assert yaml.safe_load(read_cff("toy"))["preferred-citation"]["year"] == 1843
     assert citation("toy").preferred_citation.authors[0].family_names == "Lovelace"
+
+
+def test_editable_package_cites_from_its_source(toy, monkeypatch, tmp_path):
+    shipped = read_cff("toy")
+    monkeypatch.setattr("reprise.core.cite.distribution", lambda slug: MetadataAlone())
+    monkeypatch.setattr("reprise.core.cite.source_folder", lambda slug: tmp_path)
+    with pytest.raises(RepriseError, match=r"the package of toy ships no CITATION.cff"):
+        read_cff("toy")
+    (tmp_path / "CITATION.cff").write_text(shipped, encoding="utf-8")
+    assert read_cff("toy") == shipped
 
 
 @pytest.mark.parametrize("text", ["title: [", "title: only", "- a list"])

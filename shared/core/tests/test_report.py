@@ -19,7 +19,10 @@ def page(toy, tmp_path):
     run_experiment(toy, "powers", out=tmp_path / "toy", workers=1)
     run_experiment(toy, "powers", out=tmp_path / "toy", workers=1, scale="smoke")
     path = tmp_path / "report.html"
-    path.write_text(render(read_results(tmp_path)), encoding="utf-8")
+    found = read_results(tmp_path)
+    claims = found[0][0].claims
+    claims[0] = claims[0].model_copy(update={"tried": "what was tried takes a long sentence to tell, " * 5})
+    path.write_text(render(found), encoding="utf-8")
     return path
 
 

@@ -37,14 +37,14 @@ def main() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 66), nn.Tanh(), nn.Linear(66, 66), nn.Tanh(), nn.Linear(66, 4))
     samples = torch.randn(SAMPLES, 8), torch.randint(4, (SAMPLES,))
-    sample_gradients(model, log_probability, samples, chunk_size=256)  # the first call sets up the transforms
+    sample_gradients(model, log_probability, samples)  # the first call sets up the transforms
     projection = RandomProjection(parameter_count(model), DIM)
     results: dict[str, object] = {"setting": {"samples": SAMPLES, "parameters": projection.rows, "dim": DIM}}
     for name, chosen in (("whole", None), ("projected", projection)):
         ratios, ours = [], []
         for _ in range(REPEATS):
             start = time.process_time()
-            found = sample_gradients(model, log_probability, samples, projection=chosen, chunk_size=256).features
+            found = sample_gradients(model, log_probability, samples, projection=chosen).features
             middle = time.process_time()
             expected = loop(model, *samples)
             if chosen is not None:

@@ -87,6 +87,33 @@ def test_nearly_separable_predictions_still_reach_the_stated_gradient():
     assert (fits.gradient_norms <= 1e-9).all() and fits.steps > 5
 
 
+@pytest.mark.parametrize("ridge", [0.02, 1e-6])
+def test_many_fits_in_high_dimension_have_the_stated_gradient(ridge):
+    tasks = dict(enumerate(make_tasks(counts=(300, 200, 250, 400), dim=80).values()))
+    subsets = all_pairs(4)
+    fits = fit_logistic(tasks, subsets, ridge=ridge, reduction="mean", tolerance=1e-11)
+    for index in range(len(subsets)):
+        features, labels, weights, offsets = pooled(tasks, subsets.names(index))
+        values = fits.coefficients[index].numpy()
+
+        def gradient(v, features=features, labels=labels, weights=weights, offsets=offsets):
+            slopes = -labels * weights / (1 + np.exp(labels * (offsets + features @ v)))
+            return features.T @ slopes / len(labels) + ridge * v
+
+        assert np.linalg.norm(gradient(values)) <= 1.01e-11 * np.linalg.norm(gradient(np.zeros(80)))
+
+
+def test_statistics_at_hand_or_features_in_single_precision_do_not_change_the_fits():
+    tasks = {name: task.features.float() for name, task in make_tasks().items()}
+    single = {name: TaskFeatures(features, features.sum(1).sign()) for name, features in tasks.items()}
+    double = {name: TaskFeatures(task.features.double(), task.labels) for name, task in single.items()}
+    fits = fit_logistic(double, SUBSETS, ridge=0.1, tolerance=1e-12)
+    for others in (single, double):
+        again = fit_logistic(others, SUBSETS, ridge=0.1, tolerance=1e-12, statistics=logistic_statistics(others))
+        # gradients to 1e-12 of some units and curvature of at least 0.1
+        torch.testing.assert_close(again.coefficients, fits.coefficients, atol=1e-10, rtol=0)
+
+
 def test_the_first_step_alone_needs_only_statistics_and_is_close_for_small_solutions():
     tasks = make_tasks(offsets=False)
     first = fit_logistic(tasks, SUBSETS, ridge=5.0, exact=False)
@@ -164,6 +191,11 @@ def test_an_intercept_without_a_minimiser_is_reported_with_its_subset():
         (lambda t, s: fit_logistic(make_tasks(real=True), s, ridge=1.0), "labels of task 'walk' must be -1 or"),
         (lambda t, s: fit_logistic({"walk": t["walk"]}, s, ridge=1.0), "tasks must be at least two"),
         (lambda t, s: fit_logistic(t, s, ridge=1.0, statistics=logistic_statistics(t, intercept=True)), "intercept=F"),
+        (
+            lambda t, s: fit_logistic(t, s, ridge=1.0, statistics=logistic_statistics(dict(enumerate(t.values())))),
+            "of t",
+        ),
+        (lambda t, s: fit_logistic(make_tasks(spread=1e30), s, ridge=1.0), "Hessian of features in float32 must be"),
         (lambda t, s: linearised_scores(fit_logistic(t, s, ridge=1.0), make_tasks(dim=3)), "dimension 6, got 3"),
         (lambda t, s: logistic_statistics(t).joined(logistic_statistics(t)), "more than once: 'jump'"),
         (lambda t, s: logistic_statistics({**t, "run": TaskFeatures(torch.ones(2, 3))}), "features of one dimension"),
@@ -178,6 +210,7 @@ def test_bad_arguments_are_refused_by_name(call, message):
     ("arguments", "message"),
     [
         ({"features": torch.ones(3)}, r"shape \(N >= 1, d >= 1\), got torch.float32 \(3,\)"),
+        ({"features": torch.tensor([[torch.inf], [-torch.inf]])}, r"features must be finite, got inf at \(0, 0\)"),
         ({"features": torch.tensor([[1.0], [torch.nan]])}, r"features must be finite, got nan at \(1, 0\)"),
         ({"features": torch.ones(2, 1), "weights": torch.tensor([1.0, -1.0])}, "weights must be >= 0, got -1"),
         ({"features": torch.ones(2, 1), "labels": torch.ones(3)}, r"labels must have shape \(2,\), got \(3,\)"),
@@ -186,3 +219,7 @@ def test_bad_arguments_are_refused_by_name(call, message):
 def test_bad_features_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         TaskFeatures(**arguments)
+
+
+def test_finite_features_whose_sum_overflows_are_accepted():
+    assert len(TaskFeatures(torch.full((4, 1), 3e38))) == 4

@@ -236,7 +236,7 @@ def _need(table: pd.DataFrame, column: str) -> None:
 def _equal(column: pd.Series, wanted: Any) -> np.ndarray[Any, Any]:
     if isinstance(wanted, float):
         return np.asarray(np.isclose(pd.to_numeric(column, errors="coerce"), wanted, rtol=1e-9, atol=0.0))
-    return (column == wanted).to_numpy(dtype=bool)
+    return np.asarray(column == wanted, dtype=bool)
 
 
 def _check_tolerance(tolerance: float) -> None:

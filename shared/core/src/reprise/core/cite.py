@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ from pybtex.database.output.bibtex import Writer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import RepriseError
-from .registry import distribution
+from .registry import distribution, source_folder
 
 
 class _CffModel(BaseModel):
@@ -92,7 +93,7 @@ class Citation(Reference):
 
 
 def read_cff(slug: str) -> str:
-    """Return the text of the CITATION.cff that a paper's package ships.
+    """Return the text of the CITATION.cff that a paper's package ships, or that lies in its source.
 
     Raises
     ------
@@ -100,9 +101,14 @@ def read_cff(slug: str) -> str:
         If the paper is unknown or its package ships none.
     """
     text = distribution(slug).read_text("licenses/CITATION.cff")
-    if text is None:
-        raise RepriseError(f"the package of {slug} ships no CITATION.cff: install it again")
-    return text
+    if text is not None:
+        return text
+    # An editable installation holds metadata alone.
+    file = (source_folder(slug) or Path()) / "CITATION.cff"
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RepriseError(f"the package of {slug} ships no CITATION.cff: install it again") from error
 
 
 def citation(slug: str) -> Citation:

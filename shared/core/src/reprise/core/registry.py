@@ -64,12 +64,18 @@ def split(target: str) -> tuple[Paper, tuple[str, ...]]:
     return found, (name,) if slash else found.experiments
 
 
-def recorded_folder(slug: str) -> Path | None:
-    """Return the results that lie beside a package's source, or None where it runs from a wheel."""
+def source_folder(slug: str) -> Path | None:
+    """Return the folder of a package's source, or None where it runs from a wheel."""
     import importlib.util
 
     spec = importlib.util.find_spec(paper(slug).module)
     if spec is None or spec.origin is None:
         return None
     folder = Path(spec.origin).parents[3]
-    return folder / "results" if (folder / "pyproject.toml").exists() else None
+    return folder if (folder / "pyproject.toml").exists() else None
+
+
+def recorded_folder(slug: str) -> Path | None:
+    """Return the results that lie beside a package's source, or None where it runs from a wheel."""
+    folder = source_folder(slug)
+    return folder and folder / "results"

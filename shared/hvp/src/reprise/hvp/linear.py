@@ -63,7 +63,7 @@ class SymmetricOperator:
     def matmat(self, block: Tensor) -> Tensor:
         """Product with the columns of a block, (P, K) to (P, K)."""
         self._validate(block, dims=2)
-        return self.apply(block.T).T
+        return self.apply(block.T.contiguous()).T
 
     @overload
     def __matmul__(self, other: Tensor) -> Tensor: ...

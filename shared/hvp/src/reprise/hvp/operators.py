@@ -1,59 +1,74 @@
-"""The Hessian of a model's mean loss, or of any differentiable function, as an operator."""
+"""The curvature operators: Hessian, generalised Gauss-Newton matrix, empirical Fisher matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .linear import SymmetricOperator
+from .curvature import CurvatureOperator
+from .data import Batches
+from .distributed import Group, resolve_group
+from .engine import Engine
+from .kinds import Generalised, Kind, Outer, Second
+from .objective import FunctionObjective
 from .parameters import ParameterSpace, Selection
+from .settings import Block, Settings, Strategy
+from .validity import check_operator
 
-Function = Callable[[dict[str, Tensor]], Tensor]
 
+class Hessian(CurvatureOperator):
+    """The Hessian ∇²f(θ) of a mean loss; see `CurvatureOperator` for the parameters.
 
-class Hessian(SymmetricOperator):
-    """H = ∇²f of the mean loss f(θ) = mean over the data of loss(model(x; θ), y).
-
-    Parameters
-    ----------
-    model : Module
-    loss : callable ``(output, target) -> scalar``, a mean over the examples
-    data : iterable of ``(inputs, targets)``
-    parameters : Selection, optional
-        Which parameters to differentiate; all that require a gradient by default.
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> model = nn.Linear(2, 1, bias=False)
+    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
+    >>> H = Hessian(model, nn.functional.mse_loss, data)
+    >>> H.dense().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        loss: Callable[[Any, Any], Tensor],
-        data: Iterable[tuple[Any, Any]],
-        *,
-        parameters: Selection = None,
-    ) -> None:
-        trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        batches = list(data)
-        if not batches:
-            raise ValueError("data must hold at least one batch, got none")
-        total = sum(len(target) for _, target in batches)
-
-        def objective(inputs: Any, target: Any) -> Function:
-            return lambda tree: loss(torch.func.functional_call(model, tree, (inputs,)), target) * (len(target) / total)
-
-        self._start([objective(*batch) for batch in batches], ParameterSpace(trainable).select(parameters, model))
+    _kind: ClassVar[Kind] = Second()
 
     @classmethod
-    def of(cls, f: Callable[..., Tensor], params: Tensor | Mapping[str, Tensor]) -> Hessian:
-        """The Hessian of any scalar function at `params`.
+    def of(
+        cls,
+        f: Callable[..., Tensor],
+        params: Tensor | Mapping[str, Tensor],
+        *,
+        parameters: Selection = None,
+        strategy: Strategy = "auto",
+        check: bool = True,
+        block: Block = "auto",
+        chunk_size: int | None = None,
+        compile: bool | str = False,
+        process_group: Group = None,
+    ) -> Hessian:
+        """The Hessian of any scalar function at `params`: no model needed.
 
         Parameters
         ----------
         f : callable
             Of a dict of tensors when `params` is a dict, of a tensor when it is a tensor; returns a scalar.
         params : Tensor or dict of str to Tensor
+            Where; they need not require a gradient.
+        parameters : Selection, optional
+            Which of `params` to differentiate; all by default.
+        strategy, check, block, chunk_size, compile, process_group
+            As for `CurvatureOperator`.
+
+        Returns
+        -------
+        Hessian
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `CurvatureOperator`.
 
         Examples
         --------
@@ -62,35 +77,55 @@ class Hessian(SymmetricOperator):
         >>> (H @ torch.ones(2)).tolist()
         [1.0, 4.0]
         """
+        objective = FunctionObjective(f, params)
+        space = ParameterSpace(objective.trainable).select(parameters)
+        settings = Settings(
+            strategy=strategy,
+            resident=True,
+            block=block,
+            chunk_size=chunk_size,
+            compile=compile,
+            process_group=resolve_group(process_group),
+        )
         operator = cls.__new__(cls)
-        if isinstance(params, Tensor):
-            operator._start([lambda tree: f(tree["x"])], ParameterSpace({"x": params}))
-        else:
-            operator._start([f], ParameterSpace(dict(params)))
+        batches = Batches([()], space.device, resident=True, budget=settings.memory_budget)
+        operator._start(Engine(cls._kind, objective, space, batches, settings))
+        if check:
+            check_operator(operator._engine)
         return operator
 
-    def _start(self, functions: list[Function], space: ParameterSpace) -> None:
-        SymmetricOperator.__init__(self, space.size, space.dtype, space.device, space)
-        self.functions = functions
 
-    def apply(self, rows: Tensor) -> Tensor:
-        """Products with the rows of a block, (K, P) to (K, P)."""
-        assert self.space is not None
-        leaves = {name: p.detach().requires_grad_() for name, p in self.space.tensors.items()}
-        result = torch.zeros_like(rows)
-        with torch.enable_grad():
-            for function in self.functions:
-                gradient = torch.autograd.grad(
-                    function(leaves), list(leaves.values()), create_graph=True, materialize_grads=True
-                )
-                for k, row in enumerate(rows):
-                    inner = sum((g * v).sum() for g, v in zip(gradient, self.space.unflatten(row).values()))
-                    if inner.requires_grad:  # type: ignore[union-attr]
-                        parts = torch.autograd.grad(
-                            inner,
-                            list(leaves.values()),
-                            retain_graph=True,
-                            materialize_grads=True,  # type: ignore[arg-type]
-                        )
-                        result[k] += self.space.flatten(dict(zip(leaves, parts)))
-        return result
+class GaussNewton(CurvatureOperator):
+    """The generalised Gauss-Newton matrix Jᵀ S J of a mean loss; see `CurvatureOperator` for the parameters.
+
+    J is the Jacobian of the model's output and S the Hessian of the loss in the output: diag(p) − ppᵀ for
+    cross-entropy, 2I/outputs for the mean squared error. It is positive semi-definite for a convex loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> data = [(torch.eye(2), torch.zeros(2, 1))]
+    >>> GaussNewton(nn.Linear(2, 1, bias=False), nn.functional.mse_loss, data).dense().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+
+    _kind: ClassVar[Kind] = Generalised()
+
+
+class EmpiricalFisher(CurvatureOperator):
+    """The matrix (1/N) Σ_n g_n g_nᵀ of the examples' gradients; see `CurvatureOperator` for the parameters.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> data = [(torch.eye(2), torch.ones(2, 1))]
+    >>> model = nn.Linear(2, 1, bias=False)
+    >>> nn.init.zeros_(model.weight).shape
+    torch.Size([1, 2])
+    >>> EmpiricalFisher(model, nn.functional.mse_loss, data).dense().tolist()
+    [[2.0, 0.0], [0.0, 2.0]]
+    """
+
+    _kind: ClassVar[Kind] = Outer()

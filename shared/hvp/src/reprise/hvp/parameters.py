@@ -97,7 +97,7 @@ class ParameterSpace:
     def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
         """Split a vector (P,) into tensors of the parameters' shapes and types; rows (K, P) get a leading K."""
         batch = vector.shape[:-1]
-        parts = vector.split(self.sizes, dim=-1)
+        parts = torch.split(vector, self.sizes, dim=-1)
         return {
             name: part.reshape(*batch, *tensor.shape).to(tensor.dtype)
             for (name, tensor), part in zip(self.tensors.items(), parts)

@@ -23,16 +23,11 @@ if TYPE_CHECKING:
     from reprise.tasks.consensus import Stability, stability
     from reprise.tasks.features import TaskFeatures
     from reprise.tasks.fits import SubsetFits, fit_logistic, fit_ridge
-    from reprise.tasks.gradients import (
-        Gradients,
-        adapted_parameters,
-        output_gradients,
-        parameter_count,
-        sample_gradients,
-    )
+    from reprise.tasks.gradients import Gradients, output_gradients, sample_gradients
     from reprise.tasks.grouping import Partition, partition, partition_path, partition_value, round_relaxation
     from reprise.tasks.low_rank import solve_low_rank
     from reprise.tasks.margins import binary_margin, log_probability_margin, multiclass_margin, pointer_margin
+    from reprise.tasks.parameters import adapted_parameters, parameter_count
     from reprise.tasks.projection import RandomProjection
     from reprise.tasks.relaxation import Relaxation, solve_relaxation
     from reprise.tasks.scores import linearised_scores
@@ -47,10 +42,11 @@ _HOMES = {
     "consensus": ("Stability", "stability"),
     "features": ("TaskFeatures",),
     "fits": ("SubsetFits", "fit_logistic", "fit_ridge"),
-    "gradients": ("Gradients", "adapted_parameters", "output_gradients", "parameter_count", "sample_gradients"),
+    "gradients": ("Gradients", "output_gradients", "sample_gradients"),
     "grouping": ("Partition", "partition", "partition_path", "partition_value", "round_relaxation"),
     "low_rank": ("solve_low_rank",),
     "margins": ("binary_margin", "log_probability_margin", "multiclass_margin", "pointer_margin"),
+    "parameters": ("adapted_parameters", "parameter_count"),
     "projection": ("RandomProjection",),
     "relaxation": ("Relaxation", "solve_relaxation"),
     "scores": ("linearised_scores",),

@@ -5,33 +5,33 @@ For every subset S the weighted, offset logistic regression over the pooled pred
     J_S(v) = c_S Σ_{t ∈ D_S} w_t log(1 + exp(-y_t (F_t + g̃_tᵀ v))) + (ridge / 2) ‖v‖²,
 
 with c_S = 1/|D_S| (``reduction="mean"``) or 1 (``"sum"``). Newton's first step comes from per-task statistics alone.
-The exact minimiser follows by Newton's method with conjugate gradients, for all subsets at once: products with the
-features are one matrix product per task, shared by the subsets that hold it. The subsets' Hessians differ little from
-multiples of the average over all tasks at v = 0, which preconditions them; no subset's own Hessian is formed.
+The exact minimiser follows by quasi-Newton steps for all subsets at once: products with the features are one matrix
+product per task, shared by the subsets that hold it, and the average Hessian over all tasks at v = 0 is where every
+subset's approximation begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from reprise.tasks import _checks
 from reprise.tasks.features import TaskFeatures, check_tasks
+from reprise.tasks.logistic import LogisticProblems, Task
+from reprise.tasks.quasi_newton import AverageHessian, minimise
 from reprise.tasks.statistics import (
     TaskStatistics,
-    design_matrix,
     logistic_statistics,
     penalty,
     squared_statistics,
+    subset_scales,
 )
 from reprise.tasks.subsets import Subsets
 
-_BATCH = 64
-_HALVINGS = 40
+_PREDICTIONS = 1 << 23  # of all tasks times subsets at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class SubsetFits:
     gradient_norms : Tensor, shape (m,), float64
         ‖∇J_S‖ at the solution relative to ‖∇J_S(0)‖; what the first step leaves, where no more was asked for.
     steps : int
-        Newton steps of the subset that took most.
+        Steps of the subset that took most.
     """
 
     subsets: Subsets
@@ -74,7 +74,7 @@ def fit_logistic(
     Parameters
     ----------
     tasks : mapping from names to TaskFeatures
-        Labels -1 or +1. All on one device, where the work is done, in float64.
+        Labels -1 or +1. All on one device, where the work is done, in float32 with corrections in float64.
     subsets : Subsets
         Of the same names.
     ridge : float
@@ -88,9 +88,9 @@ def fit_logistic(
     exact : bool
         False stops after the first Newton step, which needs `statistics` only.
     tolerance : float
-        Newton stops where ‖∇J_S(v)‖ <= tolerance · ‖∇J_S(0)‖.
+        Steps stop where ‖∇J_S(v)‖ <= tolerance · ‖∇J_S(0)‖, both computed in float64.
     max_steps : int
-        Newton steps allowed.
+        Steps allowed.
     statistics : TaskStatistics, optional
         ``logistic_statistics(tasks)`` where it is already there.
 
@@ -101,14 +101,16 @@ def fit_logistic(
     Raises
     ------
     ValueError
-        If tasks and subsets don't fit, labels aren't signs or an argument is out of range.
+        If tasks and subsets don't fit, labels aren't signs, an argument is out of range or squared features exceed
+        float32's range.
     RuntimeError
         If a subset needs more than `max_steps`: the message names it and the norm that was reached.
 
     Notes
     -----
-    Time O(n N d²) for the statistics, O(m d³) for the factors, and O(m s N d) per conjugate-gradient step, for m
-    subsets of s tasks with N predictions each.
+    For n tasks and m subsets of s tasks with N predictions each: time O(n N d² + d³) for the average Hessian and its
+    eigenvectors and O(m s N d) per step; with ``exact=False``, O(n N d²) for the statistics and O(m d³) to solve.
+    Memory for the features in both precisions and four float64 numbers per prediction and subset, 2²³ pairs at a time.
 
     Examples
     --------
@@ -118,38 +120,44 @@ def fit_logistic(
     >>> fits.coefficients.shape, bool((fits.gradient_norms <= 1e-8).all())
     (torch.Size([3, 4]), True)
     """
-    members = check_tasks(tasks, subsets.tasks, signs=True)
     tolerance = _checks.number("tolerance", tolerance, positive=True)
+    ridge = _checks.number("ridge", ridge, positive=True)
     _checks.integer("max_steps", max_steps)
-    if statistics is None:
-        statistics = logistic_statistics(tasks, intercept=intercept)
-    elif statistics.intercept != intercept:
+    if statistics is not None and statistics.intercept != intercept:
         raise ValueError(f"statistics must have intercept={intercept}, got intercept={statistics.intercept}")
-    designs = [design_matrix(task, intercept) for task in members]
-    size = designs[0].shape[1]
-    ridges = penalty(size, _checks.number("ridge", ridge, positive=True), intercept).to(designs[0])
-    single_designs = [design.float() for design in designs]
-    basis = _Basis(statistics)
-    solutions, norms, most = [], [], 0
-    for start in range(0, len(subsets), _BATCH):
-        part = subsets.select(slice(start, start + _BATCH))
-        scales = statistics.scales(part, reduction)
-        problems = _Problems(members, designs, single_designs, part, scales, ridges)
+    if statistics is not None and set(statistics.tasks) != set(subsets.tasks):
+        raise ValueError(f"statistics must be of the tasks {list(subsets.tasks)}, got {list(statistics.tasks)}")
+    members = [Task(task, intercept) for task in check_tasks(tasks, subsets.tasks, signs=True)]
+    ridges = penalty(members[0].design.shape[1], ridge, intercept).to(members[0].weights)
+    counts = torch.tensor([len(task.weights) for task in members]).to(ridges)
+    if exact:
+        total = sum(task.hessian() for task in members) if statistics is None else statistics.hessians.sum(0)
+        average = AverageHessian(_checks.finite("Hessian of features in float32", total / counts.sum()))
+    else:
+        quadratic = statistics or logistic_statistics(tasks, intercept=intercept)
+    batch = max(1, _PREDICTIONS // int(counts.sum()))
+    solutions, norms, most = [], [], 1
+    for start in range(0, len(subsets), batch):
+        part = subsets.select(slice(start, start + batch))
+        indicators = torch.from_numpy(part.members).to(ridges)
+        scales = subset_scales(indicators, counts, reduction)
+        problems = LogisticProblems(members, part, scales, ridges)
         if exact:
-            shares = scales / statistics.scales(part, "mean")  # 1, or the number of predictions for sums
-            values, relative, steps = _newton(problems, basis.inverse(shares, ridge), tolerance, max_steps)
-        else:
-            values, steps = statistics.solve(part, ridge=ridge, reduction=reduction), 1
-            relative = problems.gradient_at(values).norm(dim=1) / problems.first_norms()
-        if exact and bool((relative > tolerance).any()):
+            precondition = average.inverse(scales * (indicators @ counts), ridge)
+            values, relative, steps = minimise(problems, precondition, tolerance, max_steps)
+            most = max(most, steps)
             worst = int(relative.argmax())
-            raise RuntimeError(
-                f"the fit of subset {part.names(worst)} reached a relative gradient norm of {relative[worst]:.1e} in "
-                f"{steps} Newton steps, wanted {tolerance:.1e}; raise ridge or max_steps"
-            )
+            if not relative[worst] <= tolerance:
+                raise RuntimeError(
+                    f"the fit of subset {part.names(worst)} reached a relative gradient norm of {relative[worst]:.1e} "
+                    f"in {steps} steps, wanted {tolerance:.1e}; raise ridge or max_steps"
+                )
+        else:
+            values = quadratic.solve(part, ridge=ridge, reduction=reduction)
+            first = problems.start().gradients.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
+            relative = problems.evaluate(values).gradients.norm(dim=1) / first
         solutions.append(values)
         norms.append(relative)
-        most = max(most, steps)
     return _fits(subsets, torch.cat(solutions), torch.cat(norms), most, intercept)
 
 
@@ -203,162 +211,3 @@ def _fits(subsets: Subsets, values: Tensor, norms: Tensor, steps: int, intercept
     if intercept:
         return SubsetFits(subsets, values[:, :-1], values[:, -1], norms, steps)
     return SubsetFits(subsets, values, torch.zeros_like(values[:, 0]), norms, steps)
-
-
-class _Basis:
-    """Eigenvectors of the Hessian at zero, averaged over all predictions: where every subset's is nearly diagonal."""
-
-    def __init__(self, statistics: TaskStatistics) -> None:
-        average = statistics.hessians.sum(0) / statistics.counts.sum()
-        self.eigenvalues, self.vectors = torch.linalg.eigh(average)
-
-    def inverse(self, shares: Tensor, ridge: float) -> Callable[[Tensor], Tensor]:
-        """Return residuals (B, D) -> (shares · average + ridge)⁻¹ residuals, the preconditioner of each subset."""
-        weights = 1 / (shares[:, None] * self.eigenvalues.clamp_min(0) + ridge)
-        return lambda residuals: ((residuals @ self.vectors) * weights) @ self.vectors.T
-
-
-class _Problems:
-    """The objectives of a batch of B subsets; what is per prediction is kept per task, shape (N_i, subsets with i)."""
-
-    def __init__(
-        self,
-        tasks: list[TaskFeatures],
-        designs: list[Tensor],
-        single_designs: list[Tensor],
-        subsets: Subsets,
-        scales: Tensor,
-        ridges: Tensor,
-    ) -> None:
-        self.scales, self.ridges = scales, ridges
-        self.terms, self.single_designs = [], []
-        for index, (task, design, single) in enumerate(zip(tasks, designs, single_designs)):
-            holders = torch.from_numpy(subsets.members[:, index]).nonzero().squeeze(1).to(design.device)
-            if len(holders):
-                labels = task.labels.double()[:, None]
-                offsets = labels * task.offsets.double()[:, None]
-                self.single_designs.append(single)
-                self.terms.append((design, holders, labels, task.weights.double()[:, None], offsets))
-
-    def signed_margins(self, values: Tensor, *, offset: bool) -> list[Tensor]:
-        """Per task y (F + g̃ᵀv), or y g̃ᵀv for a direction."""
-        return [
-            labels * (design @ values[holders].T) + (offsets if offset else 0)
-            for design, holders, labels, _, offsets in self.terms
-        ]
-
-    def gradient_at(self, values: Tensor) -> Tensor:
-        return self.gradient(values, self.signed_margins(values, offset=True))
-
-    def first_norms(self) -> Tensor:
-        zero = torch.zeros((len(self.scales), len(self.ridges))).to(self.ridges)
-        norms: Tensor = self.gradient_at(zero).norm(dim=1)
-        return norms.clamp_min(torch.finfo(torch.float64).tiny)
-
-    def objective(self, values: Tensor, margins: list[Tensor]) -> Tensor:
-        total = 0.5 * (self.ridges * values**2).sum(1)
-        for (_, holders, _, weights, _), margin in zip(self.terms, margins):
-            total[holders] += self.scales[holders] * (weights * softplus(-margin, threshold=1e3)).sum(0)
-        return total
-
-    def gradient(self, values: Tensor, margins: list[Tensor]) -> Tensor:
-        total = self.ridges * values
-        for (design, holders, labels, weights, _), margin in zip(self.terms, margins):
-            slopes = -labels * weights * torch.sigmoid(-margin)
-            total[holders] += self.scales[holders, None] * (slopes.T @ design)
-        return total
-
-    def curvatures(self, margins: list[Tensor]) -> list[Tensor]:
-        return [
-            (weights * torch.sigmoid(margin) * torch.sigmoid(-margin)).float()
-            for (_, _, _, weights, _), margin in zip(self.terms, margins)
-        ]
-
-    def hessian_product(self, directions: Tensor, curvatures: list[Tensor]) -> Tensor:
-        """Hessian times directions, in float32: few digits do here, as Newton's gradients stay in float64."""
-        total, single = self.ridges * directions, directions.float()
-        for (_, holders, _, _, _), design, curvature in zip(self.terms, self.single_designs, curvatures):
-            inner = curvature * (design @ single[holders].T)
-            total[holders] += self.scales[holders, None] * (inner.T @ design)
-        return total
-
-
-def _newton(
-    problems: _Problems, precondition: Callable[[Tensor], Tensor], tolerance: float, max_steps: int
-) -> tuple[Tensor, Tensor, int]:
-    """Minimise from v = 0; return values (B, D), relative gradient norms (B,) and the number of steps."""
-    values = torch.zeros((len(problems.scales), len(problems.ridges))).to(problems.ridges)
-    margins = problems.signed_margins(values, offset=True)
-    objective, gradients = problems.objective(values, margins), problems.gradient(values, margins)
-    first = gradients.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
-    relative, steps = gradients.norm(dim=1) / first, 0
-    while steps < max_steps and bool((relative > tolerance).any()):
-        # as exact as the step deserves, never more than the tolerance asks for or float32 can give
-        wanted = torch.maximum(relative.clamp_max(0.1), 0.3 * tolerance / relative.clamp_min(tolerance))
-        forcing = wanted.clamp_min(1e-4)
-        directions = _conjugate_gradients(problems, problems.curvatures(margins), precondition, gradients, forcing)
-        directions[relative <= tolerance] = 0
-        changes = problems.signed_margins(directions, offset=False)
-        lengths, objective = _line_search(problems, values, directions, margins, changes, objective, gradients)
-        values = values + lengths[:, None] * directions
-        for (_, holders, _, _, _), margin, change in zip(problems.terms, margins, changes):
-            margin += lengths[holders] * change
-        gradients = problems.gradient(values, margins)
-        relative = gradients.norm(dim=1) / first
-        steps += 1
-    return values, relative, steps
-
-
-def _conjugate_gradients(
-    problems: _Problems,
-    curvatures: list[Tensor],
-    precondition: Callable[[Tensor], Tensor],
-    gradients: Tensor,
-    forcing: Tensor,
-) -> Tensor:
-    """Solve H p = -gradient for all subsets, each until its residual has shrunk to `forcing` of the gradient."""
-    directions = torch.zeros_like(gradients)
-    residuals = -gradients
-    goal = forcing * residuals.norm(dim=1)
-    scaled = precondition(residuals)
-    search, inner = scaled, (residuals * scaled).sum(1)
-    for _ in range(2 * gradients.shape[1]):
-        active = residuals.norm(dim=1) > goal
-        if not bool(active.any()):
-            break
-        products = problems.hessian_product(search, curvatures)
-        curved = (search * products).sum(1)
-        lengths = torch.where(active, inner / torch.where(active, curved, 1.0), 0.0)[:, None]
-        directions = directions + lengths * search
-        residuals = residuals - lengths * products
-        scaled = precondition(residuals)
-        following = (residuals * scaled).sum(1)
-        search = scaled + (following / torch.where(active, inner, 1.0))[:, None] * search
-        inner = following
-    return directions
-
-
-def _line_search(
-    problems: _Problems,
-    values: Tensor,
-    directions: Tensor,
-    margins: list[Tensor],
-    changes: list[Tensor],
-    objective: Tensor,
-    gradients: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Halve each subset's step from 1 until its objective falls by Armijo's rule."""
-    slopes = (gradients * directions).sum(1)
-    slack = 1e-14 * objective.abs().clamp_min(1.0)  # near the minimum the fall drowns in rounding
-    lengths = torch.ones_like(objective)
-    for _ in range(_HALVINGS):
-        moved = [
-            margin + lengths[holders] * change
-            for (_, holders, _, _, _), margin, change in zip(problems.terms, margins, changes)
-        ]
-        reached = problems.objective(values + lengths[:, None] * directions, moved)
-        failed = reached > objective + 1e-4 * lengths * slopes + slack
-        if not bool(failed.any()):
-            break
-        lengths = torch.where(failed, lengths / 2, lengths)
-    return lengths, reached

@@ -7,7 +7,7 @@ Two ways, after how the model makes its predictions:
 - `output_gradients`: many predictions from one forward pass whose samples can't be stacked (all nodes of a graph at all
   steps of a run): one forward pass, then vmapped vector-Jacobian products in chunks of outputs, with a cap on how many.
 
-At most `chunk_size` gradients of full length p exist at a time; each chunk is projected to d numbers at once.
+With a projection, at most `chunk_size` gradients of full length p exist at a time: each becomes d numbers at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from reprise.tasks import _checks
+from reprise.tasks.parameters import check_projection, chosen_parameters
 from reprise.tasks.projection import RandomProjection
+
+_CHUNK = 1 << 22  # numbers in a chunk's gradients where none is given: 16 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,6 @@ class Gradients:
     rows: Tensor
 
 
-def parameter_count(model: nn.Module, parameters: Sequence[str] | None = None) -> int:
-    """Number p of the chosen parameters' entries: the `rows` of a projection for them.
-
-    Examples
-    --------
-    >>> parameter_count(nn.Linear(3, 2)), parameter_count(nn.Linear(3, 2), ["weight"])
-    (8, 6)
-    """
-    return sum(value.numel() for value in _chosen(model, parameters).values())
-
-
 def sample_gradients(
     model: nn.Module,
     margin: Callable[..., Tensor],
@@ -61,7 +53,7 @@ def sample_gradients(
     *,
     parameters: Sequence[str] | None = None,
     projection: RandomProjection | None = None,
-    chunk_size: int = 64,
+    chunk_size: int | None = None,
 ) -> Gradients:
     """Gradient of one prediction per sample, vmapped over chunks of samples.
 
@@ -78,8 +70,9 @@ def sample_gradients(
         require a gradient, in the model's order.
     projection : RandomProjection, optional
         With ``rows`` equal to the number of the parameters' entries; None keeps whole gradients.
-    chunk_size : int
-        Samples per chunk: memory is chunk_size · p numbers and what the model needs.
+    chunk_size : int, optional
+        Samples per chunk: memory is chunk_size · p numbers and what the model needs; the projection is made once per
+        chunk. By default between 64 and 1,024, fewer for a model with more parameters.
 
     Returns
     -------
@@ -100,9 +93,9 @@ def sample_gradients(
     tensor([[0., 1., 2., 1.],
             [3., 4., 5., 1.]])
     """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
-    _checks.integer("chunk_size", chunk_size)
+    chosen = chosen_parameters(model, parameters)
+    check_projection(projection, chosen)
+    chunk_size = _chunk_size(model, chunk_size)
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in pytree.tree_leaves(samples)}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"samples must be tensors with one leading dimension N >= 1, got lengths {lengths}")
@@ -116,14 +109,14 @@ def sample_gradients(
         return result
 
     batched = torch.func.vmap(torch.func.grad_and_value(value), in_dims=(None, *(0 for _ in samples)))
-    predictions, features = [], []
+    features, predictions = _empty(total, chosen, projection), []
     with torch.no_grad():  # func.grad differentiates all the same; parameters not chosen stay out of any graph
         for start in range(0, total, chunk_size):
             part = slice(start, start + chunk_size)
             gradients, values = batched(chosen, *pytree.tree_map(lambda leaf, part=part: leaf[part], samples))
             predictions.append(values)
-            features.append(_projected(gradients, projection))
-    return _collect(predictions, features, torch.arange(total))
+            _write(features[part], gradients, projection)
+    return _checked(torch.cat(predictions), features, torch.arange(total))
 
 
 def output_gradients(
@@ -132,7 +125,7 @@ def output_gradients(
     *inputs: Any,
     parameters: Sequence[str] | None = None,
     projection: RandomProjection | None = None,
-    chunk_size: int = 64,
+    chunk_size: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Gradients:
@@ -148,8 +141,8 @@ def output_gradients(
         Passed on as they are.
     parameters, projection
         As in `sample_gradients`.
-    chunk_size : int
-        Outputs differentiated at once.
+    chunk_size : int, optional
+        Outputs differentiated at once; as above.
     limit : int, optional
         At most so many predictions, drawn uniformly without replacement; their indices are `Gradients.rows`.
     seed : int
@@ -171,9 +164,9 @@ def output_gradients(
     >>> output_gradients(model, lambda model, x: model(x).squeeze(1), torch.eye(3), limit=2, seed=1).features.sum()
     tensor(2.)
     """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
-    _checks.integer("chunk_size", chunk_size)
+    chosen = chosen_parameters(model, parameters)
+    check_projection(projection, chosen)
+    chunk_size = _chunk_size(model, chunk_size)
     bound = _Bound(model, margins)
     with torch.no_grad():
         values, pull = torch.func.vjp(lambda values: bound.call(values, *inputs), chosen)  # type: ignore[misc]
@@ -184,61 +177,13 @@ def output_gradients(
             generator = torch.Generator().manual_seed(_checks.integer("seed", seed, minimum=0))
             rows = torch.randperm(len(values), generator=generator)[:limit].sort().values
         pulled = torch.func.vmap(pull)
-        features = []
+        features = _empty(len(rows), chosen, projection)
         for start in range(0, len(rows), chunk_size):
             part = rows[start : start + chunk_size].to(values.device)
             seeds = values.new_zeros((len(part), len(values)))
             seeds[torch.arange(len(part), device=values.device), part] = 1
-            features.append(_projected(pulled(seeds)[0], projection))
-    return _collect([values[rows.to(values.device)]], features, rows)
-
-
-def adapted_parameters(
-    model: nn.Module,
-    coefficients: Tensor,
-    *,
-    projection: RandomProjection,
-    parameters: Sequence[str] | None = None,
-) -> dict[str, Tensor]:
-    """Parameters θ + P w that coefficients w in the projected space stand for.
-
-    Parameters
-    ----------
-    model : nn.Module
-        At θ; left as it is.
-    coefficients : Tensor, shape (d,)
-        w.
-    projection, parameters
-        As the gradients were taken.
-
-    Returns
-    -------
-    dict of Tensors
-        For ``torch.func.functional_call`` or ``load_state_dict(strict=False)``.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or the projection or the coefficients don't fit.
-
-    Examples
-    --------
-    >>> model = nn.Linear(3, 2)
-    >>> moved = adapted_parameters(model, torch.zeros(4), projection=RandomProjection(rows=8, dim=4))
-    >>> bool((moved["weight"] == model.weight).all())
-    True
-    """
-    chosen = _chosen(model, parameters)
-    _fits(projection, chosen)
-    if coefficients.shape != (projection.dim,):
-        raise ValueError(f"coefficients must have shape ({projection.dim},), got {tuple(coefficients.shape)}")
-    moved, start = {}, 0
-    for name, value in chosen.items():
-        weights = coefficients.to(device=value.device, dtype=value.dtype)
-        change = projection.lift(weights, start=start, stop=start + value.numel())
-        moved[name] = value + change.reshape(value.shape)
-        start += value.numel()
-    return moved
+            _write(features[start : start + chunk_size], pulled(seeds)[0], projection)
+    return _checked(values[rows.to(values.device)], features, rows)
 
 
 class _Bound(nn.Module):
@@ -258,39 +203,33 @@ class _Bound(nn.Module):
         return result
 
 
-def _chosen(model: nn.Module, parameters: Sequence[str] | None) -> dict[str, Tensor]:
-    named = dict(model.named_parameters())
-    if parameters is None:
-        parameters = [name for name, value in named.items() if value.requires_grad]
-    unknown = [name for name in parameters if name not in named]
-    if unknown or not parameters or len(set(parameters)) != len(parameters):
-        raise ValueError(
-            f"parameters must be different names out of {list(named)}, at least one, got {list(parameters)}"
-        )
-    return {name: named[name].detach() for name in parameters}
+def _chunk_size(model: nn.Module, chunk_size: int | None) -> int:
+    if chunk_size is not None:
+        return _checks.integer("chunk_size", chunk_size)
+    return min(max(_CHUNK // sum(value.numel() for value in model.parameters()), 64), 1024)
 
 
-def _fits(projection: RandomProjection | None, chosen: dict[str, Tensor]) -> None:
-    total = sum(value.numel() for value in chosen.values())
-    if projection is not None and projection.rows != total:
-        raise ValueError(
-            f"projection must have as many rows as the parameters have entries, {total}, got {projection.rows}"
-        )
-
-
-def _projected(gradients: dict[str, Tensor], projection: RandomProjection | None) -> Tensor:
-    flat = [gradient.flatten(1) for gradient in gradients.values()]
+def _empty(total: int, chosen: dict[str, Tensor], projection: RandomProjection | None) -> Tensor:
+    first = next(iter(chosen.values()))
     if projection is None:
-        return torch.cat(flat, dim=1)
-    result, start = flat[0].new_zeros((len(flat[0]), projection.dim)), 0
-    for piece in flat:  # parameter by parameter: a copy of all of them side by side would double the memory
-        result += projection.project(piece, start=start)
-        start += piece.shape[1]
-    return result
+        return first.new_empty((total, sum(value.numel() for value in chosen.values())))
+    return first.new_zeros((total, projection.dim))
 
 
-def _collect(values: list[Tensor], features: list[Tensor], rows: Tensor) -> Gradients:
-    gradients = Gradients(torch.cat(values), torch.cat(features), rows)
-    _checks.finite("margin", gradients.values)
-    _checks.finite("gradient", gradients.features)
-    return gradients
+def _write(features: Tensor, gradients: dict[str, Tensor], projection: RandomProjection | None) -> None:
+    """Write a chunk's features parameter by parameter: all of them side by side would be one copy more."""
+    start = 0
+    for gradient in gradients.values():
+        piece = gradient.flatten(1)
+        stop = start + piece.shape[1]
+        if projection is None:
+            features[:, start:stop] = piece
+        else:
+            features += projection.project(piece, start=start)
+        start = stop
+
+
+def _checked(values: Tensor, features: Tensor, rows: Tensor) -> Gradients:
+    _checks.finite("margin", values)
+    _checks.finite("gradient", features)
+    return Gradients(values, features, rows)

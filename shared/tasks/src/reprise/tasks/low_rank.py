@@ -1,11 +1,10 @@
 """The semidefinite relaxation of clustering for up to some thousands of tasks, by a low-rank factor.
 
 X 1 = 1 makes 1/√n an eigenvector of X with eigenvalue 1, so X = 11ᵀ/n + ZZᵀ with Zᵀ1 = 0, Z of shape (n, r). That
-leaves the entrywise ZZᵀ ≥ -1/n, by an augmented Lagrangian with multipliers Λ ≥ 0, and tr X = k, by the sphere ‖Z‖² = k
-- 1 (Burer and Monteiro 2003). The multipliers prove how good the solution is: by weak duality and 0 ⪯ X ⪯ I no feasible
-  X
-has a value above ⟨Λ, 11ᵀ⟩/n + (sum of the k - 1 largest eigenvalues of J(C + Λ)J). Where that bound is not met, Z has
-settled on a saddle, and the leading eigenvector leads out of it.
+leaves the entrywise ZZᵀ ≥ -1/n, by an augmented Lagrangian with multipliers Λ ≥ 0, and tr X = k, by the sphere
+‖Z‖² = k - 1 (Burer and Monteiro 2003). The multipliers prove how good the solution is: by weak duality and 0 ⪯ X ⪯ I
+no feasible X has a value above ⟨Λ, 11ᵀ⟩/n + (sum of the k - 1 largest eigenvalues of J(C + Λ)J). Where that bound is
+not met, Z has settled on a saddle, and the leading eigenvector leads out of it.
 """
 
 from __future__ import annotations

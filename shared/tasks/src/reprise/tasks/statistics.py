@@ -91,21 +91,20 @@ class TaskStatistics:
         for start in range(0, len(subsets), _BATCH):
             part = subsets.select(slice(start, start + _BATCH))
             members, scales = self._members(part), self.scales(part, reduction)
-            hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size) * scales[:, None, None]
-            hessians += torch.diag(penalty(size, ridge, self.intercept).to(hessians))
+            members = members * scales[:, None]
+            hessians = (members @ self.hessians.flatten(1)).reshape(-1, size, size)
+            hessians.diagonal(dim1=1, dim2=2).add_(penalty(size, ridge, self.intercept).to(hessians))
             factors, failed = torch.linalg.cholesky_ex(hessians)
             if bool(failed.any()):
                 worst = part.names(int(failed.nonzero()[0]))
                 raise ValueError(f"ridge must be large enough for a positive definite system, got {ridge} for {worst}")
-            gradients = (members @ self.gradients) * scales[:, None]
+            gradients = members @ self.gradients
             solutions.append(-torch.cholesky_solve(gradients.unsqueeze(-1), factors).squeeze(-1))
         return torch.cat(solutions)
 
     def scales(self, subsets: Subsets, reduction: str) -> Tensor:
         """Factor c_S of each subset's summed loss, shape (m,): one over its number of predictions, or 1."""
-        _checks.choice("reduction", reduction, ("mean", "sum"))
-        members = self._members(subsets)
-        return 1 / (members @ self.counts) if reduction == "mean" else torch.ones_like(members[:, 0])
+        return subset_scales(self._members(subsets), self.counts, reduction)
 
     def _members(self, subsets: Subsets) -> Tensor:
         """Indicators (m, n) of the subsets, columns in the order of these tasks."""
@@ -189,9 +188,15 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
 
 
 def design_matrix(task: TaskFeatures, intercept: bool) -> Tensor:
-    """Features in float64, with a last column of ones for an intercept; shape (N, D)."""
+    """Features, with a last column of ones for an intercept; shape (N, D), float64."""
     features = task.features.detach().double()
     return torch.cat((features, torch.ones_like(features[:, :1])), dim=1) if intercept else features
+
+
+def subset_scales(members: Tensor, counts: Tensor, reduction: str) -> Tensor:
+    """Factors c_S of the subsets with these indicators (m, n) of tasks with these numbers of predictions (n,)."""
+    _checks.choice("reduction", reduction, ("mean", "sum"))
+    return 1 / (members @ counts) if reduction == "mean" else torch.ones_like(members[:, 0])
 
 
 def penalty(size: int, ridge: float, intercept: bool) -> Tensor:

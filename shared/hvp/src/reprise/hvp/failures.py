@@ -1,0 +1,51 @@
+"""What torch's failures to differentiate twice mean, and what to do about them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+_SIGNS = (
+    r"derivative for '?(?:aten::)?(?P<a>[\w:.]+)'? is not implemented",
+    r"derivative for (?P<b>[\w:.]+) not implemented",
+    r"Trying to use forward AD with (?P<c>[\w:.]+) that does not support it",
+    r"(?P<d>[\w:.]*(?:flash|efficient|cudnn)_attention[\w:.]*)",
+    r"(?P<e>\w+) does not support (?:double backward|create_graph)",
+    r"autograd\.Function with functorch(?P<g>)",
+    r"(?:once_differentiable|trying to differentiate twice a function that was marked)(?P<f>)",
+)
+
+
+@contextlib.contextmanager
+def explain_failure(strategy: str) -> Iterator[None]:
+    """Turn torch's complaint about a missing second derivative into one that says what to do.
+
+    Raises
+    ------
+    ValueError
+        In place of a RuntimeError or NotImplementedError about a kernel that cannot be differentiated twice.
+    """
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        for sign in _SIGNS:
+            match = re.search(sign, str(error))
+            if match:
+                kernel = next((group for group in match.groups() if group), "a custom autograd function")
+                raise ValueError(_advice(kernel, strategy)) from error
+        raise
+
+
+def _advice(kernel: str, strategy: str) -> str:
+    if "attention" in kernel:
+        return (
+            f"model runs {kernel}, a fused attention kernel without second derivatives: use "
+            "torch.nn.functional.scaled_dot_product_attention (switched to its math kernel here), or load a Hugging "
+            'Face model with attn_implementation="sdpa" or "eager"'
+        )
+    other = "reverse-over-reverse" if strategy in ("linearize", "forward-over-reverse") else "finite-difference"
+    return (
+        f"model runs {kernel}, which torch cannot differentiate twice this way: use another kernel, "
+        f'strategy="{other}"' + ("" if other == "finite-difference" else ', or strategy="finite-difference"')
+    )

@@ -1,4 +1,0 @@
-def test_package_imports():
-    import reprise.hvp as m
-
-    assert m.__doc__

@@ -1,0 +1,88 @@
+"""Curvature of single examples against their dense matrices."""
+
+import pytest
+import torch
+
+from reprise.hvp import GaussNewton, Hessian, per_example_quadratic, per_example_traces
+
+
+@pytest.mark.parametrize("kind", [Hessian, GaussNewton])
+@pytest.mark.parametrize("per_layer", [False, True])
+def test_per_example_forms_equal_those_of_single_examples(make_problem, kind, per_layer):
+    problem = make_problem("mlp-tanh")
+    operator = kind(problem.model, problem.loss, problem.data, strategy="retained")
+    v = torch.randn(operator.size, dtype=operator.dtype)
+    found = per_example_quadratic(operator, v, per_layer=per_layer)
+    expected = []
+    for x, y in problem.data:
+        for n in range(len(x)):
+            one = kind(problem.model, problem.loss, [(x[n : n + 1], y[n : n + 1])], strategy="retained", check=False)
+            M = one.dense()
+            layers = (
+                [torch.arange(one.size)]
+                if not per_layer
+                else [
+                    torch.cat([torch.arange(one.size)[one.space.slices[p]] for p in names])
+                    for names in one.space.layers().values()
+                ]
+            )
+            expected.append(torch.stack([v[rows] @ M[rows][:, rows] @ v[rows] for rows in layers]))
+    expected = torch.stack(expected)
+    torch.testing.assert_close(found, expected if per_layer else expected[:, 0], rtol=1e-8, atol=1e-12)
+
+
+def test_gauss_newton_forms_have_the_closed_form_of_cross_entropy(make_problem):
+    problem = make_problem("mlp-relu")
+    G = GaussNewton(problem.model, problem.loss, problem.data, strategy="retained")
+    v = torch.randn(G.size, dtype=G.dtype)
+    x = torch.cat([x for x, _ in problem.data])
+    params = {n: p.detach() for n, p in problem.model.named_parameters()}
+    out, t = torch.func.jvp(
+        lambda p: torch.func.functional_call(problem.model, p, (x,)), (params,), (G.space.unflatten(v),)
+    )
+    p = out.softmax(1)
+    torch.testing.assert_close(per_example_quadratic(G, v), (p * t**2).sum(1) - (p * t).sum(1) ** 2)
+
+
+def test_per_example_positive_parts_equal_dense(make_problem):
+    problem = make_problem("mlp-tanh")
+    x, y = problem.data[0]
+    options = {"parameters": "0", "strategy": "retained"}
+    H = Hessian(problem.model, problem.loss, [(x, y)], **options)
+    v = torch.randn(H.size, dtype=H.dtype)
+    found = per_example_quadratic(H, v, positive=True, steps=H.size, chunk_size=4)
+    exact = []
+    for n in range(len(x)):
+        values, vectors = torch.linalg.eigh(
+            Hessian(problem.model, problem.loss, [(x[n : n + 1], y[n : n + 1])], **options).dense()
+        )
+        exact.append((vectors.T @ v).square() @ values.clamp_min(0))
+    torch.testing.assert_close(found, torch.stack(exact), rtol=1e-6, atol=1e-12)
+
+
+def test_per_example_traces_and_their_maximum(make_problem):
+    problem = make_problem("regression")
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")
+    traces = per_example_traces(H, products=100)
+    expected = torch.stack(
+        [
+            Hessian(problem.model, problem.loss, [(x[n : n + 1], y[n : n + 1])], strategy="retained", check=False)
+            .dense()
+            .trace()
+            for x, y in problem.data
+            for n in range(len(x))
+        ]
+    )
+    assert bool(((traces.values - expected).abs() < 5 * traces.stderr).all())
+    assert traces.maximum == float(traces.values.max())
+    assert traces.argmax == int(expected.argmax())
+
+
+def test_per_example_traces_stop_at_the_requested_accuracy(make_problem):
+    problem = make_problem("regression")
+    H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")
+    traces = per_example_traces(H, products=500, rtol=0.3)
+    assert traces.converged
+    assert traces.products < 500
+    assert float(traces.stderr[traces.argmax]) <= 0.3 * traces.maximum
+    assert not per_example_traces(H, products=4, rtol=1e-6).converged
