@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reprise.dynamic_pagerank.adjacency import kernel
+from reprise.dynamic_pagerank.compiled import kernel
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.pagerank import DynamicPageRank
 from reprise.dynamic_pagerank.validation import positive_integer

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.adjacency import transition
 from reprise.dynamic_pagerank.graph import DynamicGraph
+from reprise.dynamic_pagerank.scans import transition
 
 
 def power_iteration(

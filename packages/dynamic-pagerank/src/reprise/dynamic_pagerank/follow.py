@@ -9,35 +9,68 @@ leaves everything as it was.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import njit, prange
 
-from reprise.dynamic_pagerank.adjacency import (
-    OK,
-    change_weight,
-    edge_key,
-    find,
-    insert,
-    kernel,
-    remove,
-    room,
-    slot_of,
-    weight_at,
-)
-from reprise.dynamic_pagerank.push import enqueue, push
-from reprise.dynamic_pagerank.repair import is_heavy, repair_forward, repair_reverse
+from reprise.dynamic_pagerank.adjacency import OK, SHIFT
+from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.edge_table import find
+from reprise.dynamic_pagerank.edges import change_weight, edge_key, insert, remove, room, slot_of, weight_at
+from reprise.dynamic_pagerank.push import Columns, enqueue, push
+from reprise.dynamic_pagerank.repair import empty_changes, is_heavy, repair_forward, repair_reverse
+
+if TYPE_CHECKING:
+    from reprise.dynamic_pagerank.events import Events
+    from reprise.dynamic_pagerank.graph import DynamicGraph
 
 # What an insertion of an edge that is there means.
 REFUSE, IGNORE, ADD = 0, 1, 2
 POSSIBLE, ABSENT, DUPLICATE, TOO_MUCH = 0, 1, 2, 3
 # What is left of a weight after the same amounts were added and subtracted, in any order.
 _ROUNDING = 1e-9
+# Repairs per batch below which waking the threads takes longer than the work.
+_WORTH_THREADS = 2000
+
+
+def follow_all(
+    graph: DynamicGraph,
+    columns: Columns,
+    events: Events,
+    batch: int | None,
+    multi: int,
+    rule: tuple[float, float, bool],
+) -> None:
+    """Follow events that are possible, and make room where it ends.
+
+    Parameters
+    ----------
+    graph : DynamicGraph
+    columns : Columns
+    events : Events
+    batch : int or None
+        Push after so many events; None: once at the end.
+    multi : int
+        What the insertion of an edge that is there means.
+    rule : tuple
+        alpha, the threshold of the residuals, and whether the scores are those from a source.
+    """
+    total = len(events.tails)
+    size = max(total if batch is None else batch, 1)
+    changes = empty_changes(2 * min(size, max(total, 1)))
+    many = len(columns.origins)
+    run = _follow_in_parallel if many > 1 and many * size >= _WORTH_THREADS else _follow
+    begin = 0
+    while begin < total:
+        begin, status = run(graph.arrays, columns, events, begin, size, multi, changes, *rule)
+        graph.make_room(status)
 
 
 @njit(cache=True)
 def first_impossible(graph, events, multi):
     """Return the first event that cannot happen and why, or (-1, POSSIBLE); the graph stays as it is."""
-    shift = graph.meta[2]
+    shift = graph.meta[SHIFT]
     size = 4
     while size < 2 * len(events.tails):
         size *= 2
@@ -167,7 +200,7 @@ def repair_some(graph, columns, column, changes, filled, alpha, epsilon, forward
 
 
 @njit(cache=True)
-def follow(graph, columns, events, begin, batch, multi, changes, alpha, epsilon, forward):
+def _follow(graph, columns, events, begin, batch, multi, changes, alpha, epsilon, forward):
     """Follow events, pushing after every `batch` of them; return the next event and what is in the way."""
     total, status = len(events.tails), OK
     tails = np.zeros(len(columns.origins), dtype=np.int64)
@@ -187,8 +220,8 @@ def follow(graph, columns, events, begin, batch, multi, changes, alpha, epsilon,
 
 
 @njit(cache=True, parallel=True)
-def follow_in_parallel(graph, columns, events, begin, batch, multi, changes, alpha, epsilon, forward):
-    """As `follow`, with the columns in parallel threads: worth its cost for large batches."""
+def _follow_in_parallel(graph, columns, events, begin, batch, multi, changes, alpha, epsilon, forward):
+    """As `_follow`, with the columns in parallel threads: worth its cost for large batches."""
     total, status = len(events.tails), OK
     tails = np.zeros(len(columns.origins), dtype=np.int64)
     while begin < total and status == OK:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.adjacency import find
+from reprise.dynamic_pagerank.edge_table import find
 from reprise.dynamic_pagerank.validation import positive_integer
 
 

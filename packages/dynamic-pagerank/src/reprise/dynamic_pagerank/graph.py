@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank import adjacency
+from reprise.dynamic_pagerank.edge_table import slots_for
+from reprise.dynamic_pagerank.edges import slot_of, weight_at
 from reprise.dynamic_pagerank.events import EventList, Events, as_events
 from reprise.dynamic_pagerank.follow import (
     ABSENT,
@@ -22,6 +24,7 @@ from reprise.dynamic_pagerank.follow import (
 )
 from reprise.dynamic_pagerank.nodes import NodeIndex
 from reprise.dynamic_pagerank.repair import empty_changes
+from reprise.dynamic_pagerank.scans import edge_arrays
 from reprise.dynamic_pagerank.validation import one_of
 
 MULTI = {"error": REFUSE, "ignore": IGNORE, "weight": ADD}
@@ -202,7 +205,7 @@ class DynamicGraph:
 
     def reserve(self, edges: int) -> None:
         """Make room for so many edges at once."""
-        self.arrays = adjacency.with_slots(self.arrays, adjacency.slots_for(edges))
+        self.arrays = adjacency.with_slots(self.arrays, slots_for(edges))
         self.arrays = adjacency.with_entries(self.arrays, 2 * edges)
 
     def degree(self, v: Hashable) -> int:
@@ -225,12 +228,12 @@ class DynamicGraph:
             tail, head = self.nodes.position(u), self.nodes.position(v)
         except KeyError:
             return 0.0
-        slot = adjacency.slot_of(self.arrays, tail, head)
-        return float(adjacency.weight_at(self.arrays, slot, tail, head)) if slot >= 0 else 0.0
+        slot = slot_of(self.arrays, tail, head)
+        return float(weight_at(self.arrays, slot, tail, head)) if slot >= 0 else 0.0
 
     def edges(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the ends of all edges by position, (m, 2), and their weights, (m,)."""
-        ends, weights = adjacency.edge_arrays(self.arrays, len(self.nodes))
+        ends, weights = edge_arrays(self.arrays, len(self.nodes))
         return ends, weights
 
     def number_of_nodes(self) -> int:

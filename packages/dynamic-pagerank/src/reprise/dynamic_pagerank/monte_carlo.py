@@ -6,35 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.adjacency import OK, kernel
+from reprise.dynamic_pagerank.adjacency import OK
 from reprise.dynamic_pagerank.bidirectional import next_node
+from reprise.dynamic_pagerank.compiled import kernel
 from reprise.dynamic_pagerank.follow import apply_some
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.repair import empty_changes
 from reprise.dynamic_pagerank.scores import Scores
 from reprise.dynamic_pagerank.validation import positive_integer, probability
-
-_FREE, _USED, _EVENT = 0, 1, 2
-_NONE = -1
-
-
-class _Walks(NamedTuple):
-    """Visits of stored walks: linked along their walk, and with the other visits of their node."""
-
-    node: NDArray[np.int32]  # (slots,): which node is visited
-    following: NDArray[np.int32]  # (slots,): the next visit of the walk; in free slots the next free one
-    after: NDArray[np.int32]  # (slots,): the next visit of the node
-    before: NDArray[np.int32]  # (slots,)
-    born: NDArray[np.int32]  # (slots,): the event that drew it
-    first: NDArray[np.int32]  # (nodes,): a visit of the node
-    visits: NDArray[np.int64]  # (nodes,)
-    meta: NDArray[np.int64]  # first free slot, slots in use, events so far
+from reprise.dynamic_pagerank.walks import EVENT, NONE, cut, empty_walks, enough, more_slots, visit
 
 
 class MonteCarloPageRank:
@@ -74,13 +59,13 @@ class MonteCarloPageRank:
         self.alpha = probability("alpha", alpha)
         self._source = graph.add_node(source)
         self._generator = np.random.default_rng(seed)
-        self._walks = _empty_walks(int(4 * (walks + 200) / self.alpha), len(graph.arrays.total))
+        self._walks = empty_walks(int(4 * (walks + 200) / self.alpha), len(graph.arrays.total))
         self._work = np.zeros(1, dtype=np.int64)
         begun = 0
         while begun < self.walks:
             begun = _begin(graph.arrays, self._walks, self._source, begun, self.walks, self.alpha, self._generator)
             if begun < self.walks:
-                self._walks = _more_slots(self._walks)
+                self._walks = more_slots(self._walks)
 
     def update(self, events: Any, *, multi: str = "error") -> None:
         """Follow events one by one; forms and errors as for `DynamicPageRank.update`."""
@@ -101,7 +86,7 @@ class MonteCarloPageRank:
                 self._work,
             )
             if status == OK and begin < len(prepared.tails):
-                self._walks = _more_slots(self._walks)
+                self._walks = more_slots(self._walks)
             self.graph.make_room(status)
 
     def scores(self) -> Scores:
@@ -118,60 +103,10 @@ class MonteCarloPageRank:
     def _grow(self) -> None:
         nodes, old = len(self.graph.arrays.total), len(self._walks.first)
         if nodes > old:
-            first = np.full(nodes, _NONE, dtype=np.int32)
+            first = np.full(nodes, NONE, dtype=np.int32)
             visits = np.zeros(nodes, dtype=np.int64)
             first[:old], visits[:old] = self._walks.first, self._walks.visits
             self._walks = self._walks._replace(first=first, visits=visits)
-
-
-def _empty_walks(slots: int, nodes: int) -> _Walks:
-    following = np.arange(1, slots + 1, dtype=np.int32)
-    following[-1] = _NONE
-    node, after, before, born = (np.full(slots, _NONE, dtype=np.int32) for _ in range(4))
-    first = np.full(nodes, _NONE, dtype=np.int32)
-    return _Walks(node, following, after, before, born, first, np.zeros(nodes, np.int64), np.zeros(3, np.int64))
-
-
-def _more_slots(walks: _Walks) -> _Walks:
-    """Return the walks with twice the slots."""
-    old = len(walks.node)
-    new = _empty_walks(2 * old, len(walks.first))
-    for name in ("node", "following", "after", "before", "born"):
-        getattr(new, name)[:old] = getattr(walks, name)
-    # The new slots are in front of the free list.
-    new.following[-1] = walks.meta[_FREE]
-    walks.meta[_FREE] = old
-    return new._replace(first=walks.first, visits=walks.visits, meta=walks.meta)
-
-
-@kernel
-def _visit(walks, node):
-    """Note a visit, and return its slot; there must be a free one."""
-    slot = walks.meta[_FREE]
-    walks.meta[_FREE] = walks.following[slot]
-    walks.meta[_USED] += 1
-    head = walks.first[node]
-    walks.node[slot], walks.following[slot], walks.born[slot] = node, _NONE, walks.meta[_EVENT]
-    walks.after[slot], walks.before[slot] = head, _NONE
-    if head != _NONE:
-        walks.before[head] = slot
-    walks.first[node] = slot
-    walks.visits[node] += 1
-    return slot
-
-
-@kernel
-def _forget(walks, slot):
-    """Unlink a visit from its node."""
-    node, after, before = walks.node[slot], walks.after[slot], walks.before[slot]
-    if before == _NONE:
-        walks.first[node] = after
-    else:
-        walks.after[before] = after
-    if after != _NONE:
-        walks.before[after] = before
-    walks.visits[node] -= 1
-    walks.node[slot] = _NONE
 
 
 @kernel
@@ -182,7 +117,7 @@ def _walk_on(graph, walks, slot, alpha, generator):
         # At a dangling node the walk stays.
         if graph.degree[0, node]:
             node = next_node(graph, node, generator.random())
-        following = _visit(walks, node)
+        following = visit(walks, node)
         walks.following[slot] = following
         slot = following
         steps += 1
@@ -191,17 +126,12 @@ def _walk_on(graph, walks, slot, alpha, generator):
 
 
 @kernel
-def _enough(walks, more):
-    return len(walks.node) - walks.meta[_USED] > more
-
-
-@kernel
 def _begin(graph, walks, source, begun, total, alpha, generator):
     while begun < total:
         # A walk of 200/α steps is shorter than what chance will ever bring: (1−α)^(200/α) < e^-200.
-        if not _enough(walks, 200 / alpha):
+        if not enough(walks, 200 / alpha):
             return begun
-        slot = _visit(walks, source)
+        slot = visit(walks, source)
         if generator.random() >= alpha:
             _walk_on(graph, walks, slot, alpha, generator)
         begun += 1
@@ -214,7 +144,7 @@ def _follow(graph, walks, events, begin, multi, changes, total, alpha, generator
         u, v, sign = events.tails[i], events.heads[i], events.signs[i]
         # Every walk may be drawn anew while the old ones still hold their slots, R/α visits and then some; where that
         # is short, ask for more slots before anything is changed.
-        if not _enough(walks, 2 * (total + 200) / alpha):
+        if not enough(walks, 2 * (total + 200) / alpha):
             return i, OK
         edges = graph.meta[1]
         _, status, _ = apply_some(graph, events, i, i + 1, multi, changes)
@@ -222,7 +152,7 @@ def _follow(graph, walks, events, begin, multi, changes, total, alpha, generator
             return i, status
         if graph.meta[1] == edges:
             continue
-        walks.meta[_EVENT] += 1
+        walks.meta[EVENT] += 1
         work[0] += _reroute(graph, walks, u, v, sign, alpha, generator)
         if len(graph.start) == 1 and u != v:
             work[0] += _reroute(graph, walks, v, u, sign, alpha, generator)
@@ -248,14 +178,14 @@ def _reroute(graph, walks, u, v, sign, alpha, generator):
     for i in range(size):
         slot = found[i]
         # A stop needs no detour, and what this event has drawn knows the new graph already.
-        chosen[i] &= walks.node[slot] != _NONE and walks.following[slot] != _NONE
-        chosen[i] &= walks.born[slot] != walks.meta[_EVENT]
+        chosen[i] &= walks.node[slot] != NONE and walks.following[slot] != NONE
+        chosen[i] &= walks.born[slot] != walks.meta[EVENT]
         if chosen[i]:
-            _cut(walks, slot)
+            cut(walks, slot)
     # Of several detours of a walk the first one is left: the others were cut off with what was behind it. That is seen
     # before new visits take the free slots.
     for i in range(size):
-        chosen[i] &= walks.node[found[i]] != _NONE
+        chosen[i] &= walks.node[found[i]] != NONE
     steps = size
     for i in range(size):
         if chosen[i]:
@@ -267,22 +197,8 @@ def _reroute(graph, walks, u, v, sign, alpha, generator):
 
 
 @kernel
-def _cut(walks, slot):
-    """Drop all visits behind one; their slots are taken again in the order last in, first out."""
-    following = walks.following[slot]
-    walks.following[slot] = _NONE
-    while following != _NONE:
-        after = walks.following[following]
-        _forget(walks, following)
-        walks.following[following] = walks.meta[_FREE]
-        walks.meta[_FREE] = following
-        walks.meta[_USED] -= 1
-        following = after
-
-
-@kernel
 def _step_to(graph, walks, slot, node, alpha, generator):
-    following = _visit(walks, node)
+    following = visit(walks, node)
     walks.following[slot] = following
     if generator.random() < alpha:
         return 1
@@ -296,7 +212,7 @@ def _chosen(walks, found, v, sign, degree, generator):
     if sign < 0:
         for i in range(len(found)):
             following = walks.following[found[i]]
-            chosen[i] = following != _NONE and walks.node[following] == v
+            chosen[i] = following != NONE and walks.node[following] == v
     elif degree == 1:
         chosen[:] = True
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank import push
-from reprise.dynamic_pagerank.adjacency import transition
+from reprise.dynamic_pagerank.bounds import error_interval
 from reprise.dynamic_pagerank.certified import TopK, certified_top
-from reprise.dynamic_pagerank.follow import follow, follow_in_parallel
+from reprise.dynamic_pagerank.follow import follow_all
 from reprise.dynamic_pagerank.graph import DynamicGraph
-from reprise.dynamic_pagerank.repair import empty_changes
+from reprise.dynamic_pagerank.invariant import deviation
+from reprise.dynamic_pagerank.push import Stats
+from reprise.dynamic_pagerank.restart import columns_at, restarting_column
 from reprise.dynamic_pagerank.scores import Scores
 from reprise.dynamic_pagerank.validation import positive_integer, positive_number, probability
-
-# Repairs per batch below which waking the threads takes longer than the work.
-_WORTH_THREADS = 2000
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What was done so far: updates, pushes, and `work`, the edges that pushes touched (the theorems' quantity)."""
-
-    updates: int
-    pushes: int
-    work: int
 
 
 class DynamicPageRank:
@@ -117,16 +106,10 @@ class DynamicPageRank:
         self._uniform = restart is not None and isinstance(restart, str)
         if restart is not None:
             self.origins: list[Any] = []
-            self._columns = self._restarting(restart)
+            self._columns = restarting_column(graph, restart)
         else:
             self.origins = list(sources or targets or ()) if self.many else [source if self.forward else target]
-            if not self.origins:
-                raise ValueError(f"{named[0]} must name at least one node, got none")
-            places = np.array([graph.add_node(label) for label in self.origins], dtype=np.int64)
-            if len(set(places.tolist())) < len(places):
-                raise ValueError(f"{named[0]} must be distinct, got a node twice")
-            self._columns = push.empty_columns(places, len(graph.arrays.total), np.empty(0))
-            self._columns.residual[np.arange(len(places)), places] = 1.0
+            self._columns = columns_at(graph, self.origins, named[0])
         self._known = len(graph.nodes)
         self._version = graph.version
         self._push_everywhere()
@@ -164,16 +147,8 @@ class DynamicPageRank:
         prepared, code = self.graph.admit(events, multi)
         self._version = self.graph.version
         self._reach_new_nodes()
-        total = len(prepared.tails)
-        size = max(total if size is None else size, 1)
-        changes = empty_changes(2 * min(size, max(total, 1)))
-        columns = len(self._columns.origins)
-        run = follow_in_parallel if columns > 1 and columns * size >= _WORTH_THREADS else follow
-        begin, rule = 0, (self.alpha, self._threshold, self.forward)
-        while begin < total:
-            begin, status = run(self.graph.arrays, self._columns, prepared, begin, size, code, changes, *rule)
-            self.graph.make_room(status)
-        self._updates += total
+        follow_all(self.graph, self._columns, prepared, size, code, self._rule)
+        self._updates += len(prepared.tails)
 
     def scores(self, of: Hashable = None) -> Scores:
         """Return the estimate as a mapping from label to score.
@@ -209,31 +184,15 @@ class DynamicPageRank:
         From a source of an undirected graph it is at most ε d(v), to a target at most ε; from a source of a directed
         graph it is the sum of all residuals. O(nodes).
         """
-        low, high = self.error_interval(of)
-        node = self.graph.nodes.position(label)
+        (low, high), node = self.error_interval(of), self.graph.nodes.position(label)
         return float(max(-low[node], high[node]))
 
     def error_interval(self, of: Hashable = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return bounds of π − p for every node, each of shape (nodes,): low ≤ π − p ≤ high.
-
-        Notes
-        -----
-        From a source π − p = Σ_v r(v) π_v(t), which lies between the sums of the negative and of the positive
-        residuals; on undirected graphs, where d(v) π_v(t) = d(t) π_t(v), also within d(t) times the extremes of
-        r(v)/d(v). To a target it is Σ_v π_s(v) r(v), which lies between the extremes of r.
-        """
+        """Return bounds of π − p for every node, each of shape (nodes,): low ≤ π − p ≤ high; see `bounds`."""
         self._check_in_step()
         residual = self._values(self._columns.residual, self._column(of))
-        ones = np.ones(len(residual))
-        if not self.forward:
-            return min(residual.min(), 0.0) * ones, max(residual.max(), 0.0) * ones
-        below, above = np.minimum(residual, 0).sum(), np.maximum(residual, 0).sum()
-        if self.graph.directed:
-            return below * ones, above * ones
-        degrees = self.graph.arrays.total[: len(residual)]
-        relative = residual / degrees
-        low, high = min(relative.min(), 0.0), max(relative.max(), 0.0)
-        return np.maximum(low * degrees, below), np.minimum(high * degrees, above)
+        degrees = None if self.graph.directed else self.graph.arrays.total[: len(residual)]
+        return error_interval(residual, degrees, forward=self.forward)
 
     def top_k(self, k: int, *, of: Hashable = None, refine: bool = False, smallest_epsilon: float = 1e-12) -> TopK:
         """Return the k best nodes, and which of their places are certain; see `certified_top`.
@@ -302,30 +261,8 @@ class DynamicPageRank:
         return float(len(self.graph.nodes)) if self._uniform else 1.0
 
     @property
-    def _threshold(self) -> float:
-        return self.epsilon * self._mass
-
-    def _restarting(self, restart: Mapping[Any, float] | str) -> push.Columns:
-        place = np.array([-1], dtype=np.int64)
-        size = len(self.graph.arrays.total)
-        if isinstance(restart, str):
-            if restart != "uniform":
-                raise ValueError(f"restart must be a mapping from node to probability or 'uniform', got {restart!r}")
-            if not len(self.graph.nodes):
-                raise ValueError("restart='uniform' needs a graph with at least one node")
-            columns = push.empty_columns(place, size, np.empty(0))
-            columns.residual[0, : len(self.graph.nodes)] = 1.0
-            return columns
-        masses = {label: float(mass) for label, mass in restart.items()}
-        total = sum(masses.values())
-        if not (all(mass >= 0 for mass in masses.values()) and np.isfinite(total) and total > 0):
-            raise ValueError(f"restart must hold finite numbers ≥ 0 with a positive sum, got {restart!r}")
-        nodes = np.array([self.graph.add_node(label) for label in masses], dtype=np.int64)
-        vector = np.zeros(len(self.graph.arrays.total))
-        vector[nodes] = np.array(list(masses.values())) / total
-        columns = push.empty_columns(place, len(vector), vector)
-        columns.residual[0] = vector
-        return columns
+    def _rule(self) -> tuple[float, float, bool]:
+        return self.alpha, self.epsilon * self._mass, self.forward
 
     def _column(self, of: Hashable) -> int:
         if not self.many:
@@ -340,22 +277,8 @@ class DynamicPageRank:
         return array[column, : len(self.graph.nodes)] / self._mass
 
     def _deviation(self, column: int) -> NDArray[np.float64]:
-        """(1−α) P p + α b − p − α r (with Pᵀ from a source), relative to the mass of b."""
         nodes = len(self.graph.nodes)
-        p, r = self._columns.estimate[column, :nodes], self._columns.residual[column, :nodes]
-        restart = self._restart_vector(column)
-        moved: NDArray[np.float64] = transition(self.graph.arrays, nodes, p, self.forward)
-        return (1 - self.alpha) * moved + self.alpha * (restart - r) - p
-
-    def _restart_vector(self, column: int) -> NDArray[np.float64]:
-        nodes = len(self.graph.nodes)
-        if self._uniform:
-            return np.ones(nodes)
-        if len(self._columns.restart):
-            return self._columns.restart[:nodes]
-        vector = np.zeros(nodes)
-        vector[self._columns.origins[column]] = 1.0
-        return vector
+        return deviation(self.graph.arrays, self._columns, column, nodes, self.alpha, forward=self.forward)
 
     def _check_in_step(self) -> None:
         if self._version != self.graph.version:
@@ -365,16 +288,14 @@ class DynamicPageRank:
     def _reach_new_nodes(self) -> None:
         self._columns = push.with_nodes(self._columns, len(self.graph.arrays.total))
         if self._uniform:
-            rule = (self.alpha, self._threshold, self.forward)
             for node in range(self._known, len(self.graph.nodes)):
                 self._columns.residual[0, node] = 1.0
-                push.push_from(self.graph.arrays, self._columns, 0, node, *rule)
+                push.push_from(self.graph.arrays, self._columns, 0, node, *self._rule)
         self._known = len(self.graph.nodes)
 
     def _push_everywhere(self) -> None:
-        rule = (self.alpha, self._threshold, self.forward)
         nodes = len(self.graph.nodes)
         if len(self._columns.origins) > 1:
-            push.push_all_in_parallel(self.graph.arrays, self._columns, nodes, *rule)
+            push.push_all_in_parallel(self.graph.arrays, self._columns, nodes, *self._rule)
         else:
-            push.push_all(self.graph.arrays, self._columns, 0, nodes, *rule)
+            push.push_all(self.graph.arrays, self._columns, 0, nodes, *self._rule)

@@ -10,15 +10,25 @@ u of v the share (1−α) r(v)/d(u), while |r(v)| > ε. Residuals of both signs 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.adjacency import kernel
+from reprise.dynamic_pagerank.compiled import kernel
 
 PUSHES, WORK = 0, 1
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What was done so far: updates, pushes, and `work`, the edges that pushes touched (the theorems' quantity)."""
+
+    updates: int
+    pushes: int
+    work: int
 
 
 class Columns(NamedTuple):

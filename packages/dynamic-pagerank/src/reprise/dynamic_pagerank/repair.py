@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.adjacency import kernel
+from reprise.dynamic_pagerank.compiled import kernel
 from reprise.dynamic_pagerank.push import restart_mass
 
 # Ratio of W(u) from which on the sum is taken. Rounding errors of an O(1) repair grow by it at most, and without

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reprise.dynamic_pagerank.adjacency import OK, kernel
+from reprise.dynamic_pagerank.adjacency import OK
+from reprise.dynamic_pagerank.compiled import kernel
 from reprise.dynamic_pagerank.follow import apply_some
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.repair import empty_changes
