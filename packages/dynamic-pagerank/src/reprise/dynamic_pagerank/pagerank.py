@@ -246,8 +246,7 @@ class DynamicPageRank:
     @property
     def stats(self) -> Stats:
         """Updates, pushes and edges touched so far, over all sources or targets."""
-        pushes, work = self._columns.counts.sum(axis=0)
-        return Stats(self._updates, int(pushes), int(work))
+        return Stats(self._updates, *map(int, self._columns.counts.sum(axis=0)))
 
     def save(self, path: str | Path) -> None:
         """Write graph and state to an .npz file, from which `load` resumes the stream."""

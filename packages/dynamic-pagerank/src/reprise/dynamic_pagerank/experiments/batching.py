@@ -65,6 +65,8 @@ def plot(table: pd.DataFrame) -> Figure:
     for epsilon, rows in table.groupby("epsilon", sort=False):
         band(axes, rows, "batch", "touched", log=True, marker="o", label=f"ε = {epsilon:.0e}")
     axes.set(xscale="log", yscale="log", xlabel="updates in a batch", ylabel="edges touched per update")
+    axes.set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+    axes.minorticks_off()
     axes.legend()
     return figure
 

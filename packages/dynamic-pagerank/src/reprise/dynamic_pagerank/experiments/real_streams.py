@@ -126,17 +126,19 @@ def plot(table: pd.DataFrame) -> Figure:
     for (graph, end), rows in costs.groupby(["graph", "end"]):
         mean = rows.groupby("share")[["update_work", "static_work"]].mean()
         label = f"{graph}, {'to targets' if end == 'target' else 'from sources'}"
-        (line,) = left.plot(mean.index, mean["update_work"], label=label)
+        marker = "s" if end == "target" else "o"
+        (line,) = left.plot(mean.index, mean["update_work"], label=label, linestyle="-", marker=marker)
         left.plot(mean.index, mean["static_work"], color=line.get_color(), linestyle=":", linewidth=1.0)
     left.set(yscale="log", xlabel="share of the stream", ylabel="edges touched")
-    left.text(0.98, 0.62, "dotted: from scratch\nelse: per update", transform=left.transAxes, ha="right", fontsize=7)
+    left.text(0.98, 0.62, "dotted: from scratch\nsolid: per update", transform=left.transAxes, ha="right", fontsize=7)
     followed = table[table["node"].notna()] if "node" in table else table.iloc[:0]
     if len(followed):
         first = followed[followed["graph"] == followed["graph"].iloc[0]]
-        for rank, rows in first.groupby("rank"):
+        # As many as there are colours to tell them apart.
+        for rank, rows in first[first["rank"] < 6].groupby("rank"):
             right.plot(rows["events"], rows["score"], label=rows["node"].iloc[0], linewidth=1.0 + (rank == 0))
         right.set(yscale="log", xlabel=f"events of {first['graph'].iloc[0]}", ylabel="score from its busiest node")
-        right.legend(title="node", ncols=2, fontsize=6, title_fontsize=7, loc="lower right")
+        right.legend(title="node", ncols=2, fontsize=6, title_fontsize=7, loc=(0.62, 0.5))
     left.set_ylim(1, None)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7)
     return figure

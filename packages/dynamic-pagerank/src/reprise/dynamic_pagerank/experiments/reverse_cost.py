@@ -75,12 +75,12 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
 
 def plot(table: pd.DataFrame) -> Figure:
     """Work against the number of updates, 1/ε and the average degree."""
-    figure, panels = plt.subplots(1, 3, figsize=(8.0, 3.0))
+    figure, panels = plt.subplots(1, 3, figsize=(8.4, 3.0))
     usual, complete, fixed = table["usual_degree"], table["complete"], table["fixed"]
     views = (
         ("updates", "total", usual & fixed, "updates k", "updates + edges touched"),
         ("inverse_epsilon", "touched", usual & complete, "1/ε", "edges touched in all"),
-        ("degree", "touched", fixed & complete, "average degree d̄", ""),
+        ("degree", "touched", fixed & complete, "average degree d̄", "edges touched in all"),
     )
     for axes, (x, y, chosen, xlabel, ylabel) in zip(panels, views):
         for directed, rows in table[chosen].groupby("directed"):
