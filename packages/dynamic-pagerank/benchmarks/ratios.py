@@ -52,7 +52,9 @@ def summary(name: str, pairs: list[tuple[float, float]], **facts: Any) -> dict[s
         "peer_us": 1e6 * statistics.median(slow for _, slow in pairs),
         **facts,
     }
-    more = "".join(f", {key} {value:.3g}" for key, value in facts.items())
+    more = "".join(
+        f", {key} {format(value, '.3g') if isinstance(value, float) else value}" for key, value in facts.items()
+    )
     print(
         f"{name}: {result['ratio']:,.1f}× ({ratios[0]:,.1f} to {ratios[-1]:,.1f}); "
         f"{result['ours_us']:,.3g} µs against {result['peer_us']:,.3g} µs{more}",

@@ -125,9 +125,9 @@ def test_weighted_scores_agree_with_networkx():
 @pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.parametrize("end", ["source", "target"])
 def test_many_columns_equal_one_at_a_time(end, threads, monkeypatch):
-    from reprise.dynamic_pagerank import follow
+    from reprise.dynamic_pagerank import follow as following
 
-    monkeypatch.setattr(follow, "_WORTH_THREADS", 0 if threads else 10**9)
+    monkeypatch.setattr(following, "_WORTH_THREADS", 0 if threads else 10**9)
     events = random_events(5, nodes=40, length=600)
     labels = [0, 3, 7, 11]
     many = follow(events, directed=False, weighted=False, **{f"{end}s": labels}, batch=10)
