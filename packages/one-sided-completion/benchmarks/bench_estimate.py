@@ -78,11 +78,6 @@ def real():
     return load_ratings(DATA["100k"].find() / "u.data").matrix
 
 
-def popular(ratings, items):
-    """The columns with most ratings: the whole takes the authors' loop more than four minutes."""
-    return ratings[:, np.sort(np.argsort(-np.diff(ratings.tocsc().indptr))[:items])].tocsr()
-
-
 def synthetic(rows=1_000_000):
     """10 ratings of 1,000 items in each row."""
     return next(blocks(rows, 1000, 10, rows, 0))
