@@ -25,8 +25,7 @@ from .paper import Cell, Paper, Row
 from .provenance import peak_memory
 from .store import FinishedCell
 
-# Not NUMBA_NUM_THREADS: numba refuses to compile when it changes after its threads were launched.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _THREADED_MODULES = ("torch", "numba")
 
 

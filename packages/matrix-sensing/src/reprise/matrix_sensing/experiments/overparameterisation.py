@@ -123,17 +123,17 @@ EXPERIMENT = Experiment(
             "S5",
             "factors with r, 2r, d/2 and d columns end with equal errors, within a factor of 3 of one another",
             "text: no knowledge of the rank is needed",
-            "≤ 3",
+            None,
             "direction",
             at_most(spread("error", ("r", "2r", "d/2", "d")), 3.0, statistic="geometric mean"),
             tried="with exactly r columns gradient descent converges linearly to the truth itself, while with more an "
-            "error of the order of α remains",
+            "error of the order of α remains, which grows with the columns: from 2r to d by factors of 2 to 7",
         ),
         Claim(
             "S5b",
             "all four recover (error 0.05) in the same time, within a factor of 1.5",
             "text: no knowledge of the rank is needed",
-            "≤ 1.5",
+            None,
             "direction",
             at_most(spread("time_to_recovery", ("r", "2r", "d/2", "d")), 1.5, statistic="geometric mean"),
             tried="the factor with r columns is late, as fewer random columns catch less of the signal at the start; "
@@ -143,7 +143,7 @@ EXPERIMENT = Experiment(
             "S11",
             "stochastic gradient descent with batches of m/10 ends within a factor of 3 of gradient descent",
             "abstract of the third arXiv version",
-            "≤ 3",
+            None,
             "direction",
             all_of(
                 *(

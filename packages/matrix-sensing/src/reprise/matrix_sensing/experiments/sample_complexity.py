@@ -127,9 +127,9 @@ def plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def rivals(column: str, measurements: int) -> Any:
-    """A column of the comparison at m measurements."""
-    return values(column, {"part": "rivals", "measurements": measurements})
+def rivals(column: str, ratio: float) -> Any:
+    """A column of the comparison at m/(dr) = ratio."""
+    return values(column, {"part": "rivals", "ratio": ratio})
 
 
 EXPERIMENT = Experiment(
@@ -167,7 +167,7 @@ EXPERIMENT = Experiment(
             "simulations, comparison with projected gradient descent",
             None,
             "direction",
-            all_of(*(beats(rivals("error", m), rivals("error_projected", m)) for m in (60, 80, 100, 120, 160))),
+            all_of(*(beats(rivals("error", m), rivals("error_projected", m)) for m in (1.5, 2.0, 2.5, 3.0, 4.0))),
         ),
         Claim(
             "S7",
@@ -176,7 +176,7 @@ EXPERIMENT = Experiment(
             "conjecture of Gunasekar et al. (2017), solved under RIP",
             None,
             "direction",
-            all_of(*(at_most(rivals("distance_to_nuclear", m), 0.002) for m in (80, 100, 120, 160, 200))),
+            all_of(*(at_most(rivals("distance_to_nuclear", m), 0.002) for m in (2.0, 2.5, 3.0, 4.0, 5.0))),
             tried="at m = 2dr some trials are still on their way after 3000 steps; from m = 2.5dr on the bound holds",
         ),
         Claim(
@@ -186,7 +186,7 @@ EXPERIMENT = Experiment(
             "beyond the paper",
             None,
             "direction",
-            beats(rivals("error", 60), rivals("error_nuclear", 60)),
+            beats(rivals("error", 1.5), rivals("error_nuclear", 1.5)),
             tried="true in seven of ten trials, by factors of up to 80; but where the program happens to be exact its "
             "error is 10⁻⁶, and the mean over trials decides nothing",
         ),

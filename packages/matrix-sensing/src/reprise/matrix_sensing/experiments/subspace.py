@@ -12,7 +12,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reprise.core import Claim, Context, Experiment, RowsMissing, all_of, at_least, at_most, values, within
+from reprise.core import Claim, Context, Experiment, RowsMissing, at_most, within
 from reprise.core.figures import COLOURS, DASHES, band
 from reprise.matrix_sensing.descent import gradient_descent_batch
 from reprise.matrix_sensing.problem import SensingProblem
@@ -129,7 +129,29 @@ def plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-WINDOW = {"case": "m = 5dr", "last": True, "scale": 1e-3}
+def worst_gap(case: str) -> Any:
+    """One value per trial: the largest share of the bound 10 α √d, over all starts and steps with σ_r(Z) ≥ 0.95."""
+
+    def quantity(table: pd.DataFrame) -> pd.Series[float]:
+        rows = table[(table["case"] == case) & (table["signal"] >= 0.95)]
+        if rows.empty:
+            raise RowsMissing(f"no run of {case} whose signal has grown")
+        return rows.groupby("trial")["gap_over_bound"].max()
+
+    return quantity
+
+
+def largest_part(case: str) -> Any:
+    """One value per trial: the largest ‖E_t‖₂/α over all starts and steps."""
+
+    def quantity(table: pd.DataFrame) -> pd.Series[float]:
+        rows = table[table["case"] == case]
+        if rows.empty:
+            raise RowsMissing(f"no run of {case}")
+        return (rows["error_part"] / rows["scale"]).groupby(rows["trial"]).max()
+
+    return quantity
+
 
 EXPERIMENT = Experiment(
     name="subspace",
@@ -145,12 +167,31 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "S3",
-            "in the window the iterate has rank r up to the start: σ_r(Z) is near 1 while σ_{r+1}/σ_r of U is below "
-            "10 α √d (shown: the share of that bound, α = 10⁻³)",
+            "once the signal has grown the iterate has rank r up to the start: σ_{r+1}/σ_r of U is below 10 α √d at "
+            "every step and for every start, m = 5dr (shown: the largest share of that bound)",
             "theorem on sensing and its proof",
-            "≤ 1",
+            None,
             "direction",
-            all_of(at_most(values("gap_over_bound", WINDOW), 1.0), at_least(values("signal", WINDOW), 0.95)),
+            at_most(worst_gap("m = 5dr"), 1.0),
+            tried="it holds for α = 10⁻² and 10⁻³ and fails for 10⁻⁴: the complement shrinks only like α^0.45 "
+            "(S3b); S3d is the same with more measurements",
+        ),
+        Claim(
+            "S3d",
+            "the same with m = 100dr",
+            "theorem on sensing and its proof",
+            None,
+            "direction",
+            at_most(worst_gap("m = 100dr"), 1.0),
+        ),
+        Claim(
+            "S3e",
+            "the part of U outside of the range of X* stays within 1000 α for every start, m = 100dr "
+            "(shown: the largest ‖E_t‖₂/α)",
+            "proof: ‖E_t‖₂ = O(α)",
+            None,
+            "direction",
+            at_most(largest_part("m = 100dr"), 1000.0),
         ),
         Claim(
             "S3b",
@@ -164,7 +205,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "S3c",
-            "the same with nearly isometric measurements, m = 100dr",
+            "the same with nearly isometric measurements, m = 100dr (8,000 equations, more than the 820 unknowns)",
             "proof: ‖E_t‖₂ = O(α)",
             1.0,
             "direction",
