@@ -7,6 +7,7 @@ fixed by its experiment: more workers change the time that a run takes, never a 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -175,7 +176,19 @@ def _parallel(jobs: Sequence[Job], parent: int | None, **backend: Any) -> Iterat
 
     with parallel_config(**backend):
         run = Parallel(return_as="generator_unordered", batch_size=1)
-        yield from run(delayed(_in_worker)(job, parent) for job in jobs)
+        with _interrupts_held():
+            results = run(delayed(_in_worker)(job, parent) for job in jobs)
+        yield from results
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: processes started in it never hear of it, and this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_worker(job: Job, parent: int | None) -> FinishedCell:
