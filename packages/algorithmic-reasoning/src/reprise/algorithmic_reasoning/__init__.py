@@ -1,0 +1,47 @@
+"""Twelve graph algorithms with every step of their way, and networks that learn to take these steps.
+
+>>> trace("bfs", [[0, 1, 0], [1, 0, 1], [0, 1, 0]], source=0).outputs["pi"].tolist()
+[[0, 0, 1]]
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reprise.algorithmic_reasoning.own_graph import trace
+    from reprise.algorithmic_reasoning.probes import ALGORITHMS, SOURCED, Probe, spec
+    from reprise.algorithmic_reasoning.sampling import official_split, sample
+    from reprise.algorithmic_reasoning.trajectories import Trajectories
+
+_HOMES = {
+    "own_graph": ["trace"],
+    "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
+    "sampling": ["official_split", "sample"],
+    "trajectories": ["Trajectories"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ALGORITHMS",
+    "SOURCED",
+    "Probe",
+    "Trajectories",
+    "official_split",
+    "sample",
+    "spec",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
