@@ -1,0 +1,104 @@
+"""Message passing with a maximum: MPNN, its gated and triplet forms (Ibarz et al. 2022), and PGN (Veličković et al. 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from reprise.algorithmic_reasoning.processors.initial import linear
+
+TRIPLET_WIDTH = 8
+_GATE = -3.0  # bias of the gate: at first, little of a message passes
+_ABSENT = -1e6  # message where there is no edge
+
+
+class MessagePassingLayer(nn.Module):
+    """Every node takes the largest message, coordinate by coordinate, of all others.
+
+    Parameters
+    ----------
+    hidden : int
+        d.
+    restricted : bool
+        Messages run along edges only (PGN), instead of between all nodes.
+    gated : bool
+        Mix the new state with the old one by a learned gate.
+    triplets : bool
+        Also return new edge features, made of triples of nodes; time and memory then grow like N³.
+
+    Notes
+    -----
+    With z = [x, h] the message from i to j is MLP(lin₁(z_j) + lin₂(z_i) + lin_e(e_ij) + lin_g(g)), and the new state
+    LN(relu(o₁(z_j) + o₂(max_i message))).
+    """
+
+    def __init__(self, hidden: int, *, restricted: bool = False, gated: bool = False, triplets: bool = False) -> None:
+        super().__init__()
+        self.restricted = restricted
+        self.receiver, self.sender = linear(2 * hidden, hidden), linear(2 * hidden, hidden)
+        self.edge, self.graph = linear(hidden, hidden), linear(hidden, hidden)
+        self.message = nn.Sequential(nn.ReLU(), linear(hidden, hidden), nn.ReLU(), linear(hidden, hidden))
+        self.own, self.received = linear(2 * hidden, hidden), linear(hidden, hidden)
+        self.norm = nn.LayerNorm(hidden)
+        self.gate = Gate(hidden) if gated else None
+        self.triplets = Triplets(hidden) if triplets else None
+
+    def forward(self, x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor, h: Tensor) -> tuple[Tensor, Tensor | None]:
+        """New states of nodes and edges.
+
+        Parameters
+        ----------
+        x, h : Tensor, shape (B, N, d)
+            Features and states of nodes.
+        e : Tensor, shape (B, N, N, d)
+        g : Tensor, shape (B, d)
+        adjacency : Tensor of bool, shape (B, N, N)
+
+        Returns
+        -------
+        h : Tensor, shape (B, N, d)
+        e : Tensor, shape (B, N, N, d), or None without triplets
+        """
+        z = torch.cat([x, h], dim=-1)
+        messages = self.receiver(z)[:, None] + self.sender(z)[:, :, None] + self.edge(e) + self.graph(g)[:, None, None]
+        messages = self.message(messages)
+        if self.restricted:
+            messages = torch.where(adjacency[..., None], messages, _ABSENT)
+        received = messages.amax(dim=1)
+        new = self.norm(torch.relu(self.own(z) + self.received(received)))
+        if self.gate is not None:
+            share = self.gate(z, received)
+            new = new * share + h * (1 - share)
+        return new, None if self.triplets is None else self.triplets(z, e, g)
+
+
+class Gate(nn.Module):
+    """The share of the new state in the mix, from 0 to 1."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.own, self.received = linear(2 * hidden, hidden), linear(hidden, hidden)
+        self.last = linear(hidden, hidden, offset=_GATE)
+
+    def forward(self, z: Tensor, received: Tensor) -> Tensor:
+        """From [x, h], shape (B, N, 2 d), and the largest messages, shape (B, N, d)."""
+        return torch.sigmoid(self.last(torch.relu(self.own(z) + self.received(received))))
+
+
+class Triplets(nn.Module):
+    """Edge features e'_jk = relu(o(max_i t_ijk)), with t_ijk linear in the three nodes, their edges and the graph."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.nodes = nn.ModuleList([linear(2 * hidden, TRIPLET_WIDTH) for _ in range(3)])
+        self.edges = nn.ModuleList([linear(hidden, TRIPLET_WIDTH) for _ in range(3)])
+        self.graph = linear(hidden, TRIPLET_WIDTH)
+        self.out = linear(TRIPLET_WIDTH, hidden)
+
+    def forward(self, z: Tensor, e: Tensor, g: Tensor) -> Tensor:
+        """From [x, h], shape (B, N, 2 d), edges, shape (B, N, N, d), and the graph, shape (B, d)."""
+        first, second, third = (part(z) for part in self.nodes)
+        ij, ik, jk = (part(e) for part in self.edges)
+        ij = ij + first[:, :, None]
+        largest = (ij[:, :, :, None] + ik[:, :, None]).amax(dim=1)  # what does not depend on i comes after
+        return torch.relu(self.out(largest + second[:, :, None] + third[:, None] + jk + self.graph(g)[:, None, None]))
