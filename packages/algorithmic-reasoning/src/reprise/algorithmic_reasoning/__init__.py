@@ -10,15 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reprise.algorithmic_reasoning.losses import Prediction, loss, score
+    from reprise.algorithmic_reasoning.network import Reasoner
     from reprise.algorithmic_reasoning.own_graph import trace
     from reprise.algorithmic_reasoning.probes import ALGORITHMS, SOURCED, Probe, spec
     from reprise.algorithmic_reasoning.sampling import official_split, sample
+    from reprise.algorithmic_reasoning.structure import BranchingStructure
     from reprise.algorithmic_reasoning.trajectories import Trajectories
 
 _HOMES = {
+    "losses": ["Prediction", "loss", "score"],
+    "network": ["Reasoner"],
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
+    "structure": ["BranchingStructure"],
     "trajectories": ["Trajectories"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -26,10 +32,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ALGORITHMS",
     "SOURCED",
+    "BranchingStructure",
+    "Prediction",
     "Probe",
+    "Reasoner",
     "Trajectories",
+    "loss",
     "official_split",
     "sample",
+    "score",
     "spec",
     "trace",
 ]

@@ -1,0 +1,218 @@
+"""Encode, process, decode: a network that takes an algorithm's steps one by one, from its own last step.
+
+The layers between encoders and decoders are shared by the tasks as a `BranchingStructure` says; encoders and decoders are
+each task's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from reprise.algorithmic_reasoning.decoders import Widths, decoder
+from reprise.algorithmic_reasoning.encoders import Encoder, Features, blank
+from reprise.algorithmic_reasoning.losses import Prediction
+from reprise.algorithmic_reasoning.probes import Probe, require_algorithm, spec
+from reprise.algorithmic_reasoning.processors.families import HEADED, PROCESSORS, make_processor
+from reprise.algorithmic_reasoning.processors.initial import linear
+from reprise.algorithmic_reasoning.structure import BranchingStructure
+from reprise.algorithmic_reasoning.trajectories import Trajectories
+from reprise.algorithmic_reasoning.validation import choice, integer
+
+Tensors = dict[str, Tensor]
+
+
+class Task(nn.Module):
+    """Encoders and decoders of one algorithm.
+
+    Parameters
+    ----------
+    name : str
+    hidden : int
+        d.
+    edges : int
+        Width of what edges decode from: 2 d where the processor returns edges, else d.
+    projection : int or None
+        Width to which states are brought before they are decoded.
+    """
+
+    def __init__(self, name: str, hidden: int, edges: int, projection: int | None) -> None:
+        super().__init__()
+        probes = spec(name)
+        stages = {stage: {k: p for k, p in probes.items() if p.stage == stage} for stage in ("input", "hint", "output")}
+        self.hints = stages["hint"]
+        self.encode_inputs = Encoder(stages["input"], hidden)
+        self.encode_hints = Encoder(stages["hint"], hidden)
+        sizes = (3 * hidden, edges, hidden)
+        self.projections = None
+        if projection is not None:
+            read = sizes if any(probe.location == "graph" for probe in probes.values()) else sizes[:2]
+            self.projections = nn.ModuleList([linear(size, projection) for size in read])
+            sizes = (projection,) * 3
+        widths = Widths(*sizes, projection or hidden)
+        self.decode_hints = nn.ModuleDict({k: decoder(p, widths) for k, p in stages["hint"].items()})
+        self.decode_outputs = nn.ModuleDict({k: decoder(p, widths) for k, p in stages["output"].items()})
+
+    def read(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What decoders read."""
+        if self.projections is None:
+            return nodes, edges, graph
+        first, second, *third = self.projections
+        return first(nodes), second(edges), third[0](graph) if third else graph
+
+
+class Reasoner(nn.Module):
+    """A network for several algorithms.
+
+    Parameters
+    ----------
+    algorithms : sequence of str
+        The tasks.
+    processor : {"edge_transformer", "mpnn", "gmpnn", "triplet_gmpnn", "gatv2", "pgn", "pgn_mask"}
+        What is between encoders and decoders: the Edge Transformer; message passing between all nodes, with gates, with
+        gates and triplets; attention along edges; message passing along edges, and with pointers along edges too.
+    hidden : int
+        d.
+    layers : int
+        L; as many as `structure` has, where that is given.
+    heads : int
+        Of attention; `hidden` must be a multiple.
+    projection : int or None
+        Width to which states are brought before they are decoded; None to decode them as they are.
+    structure : BranchingStructure, optional
+        Which tasks share which module; all share all when not given.
+
+    Raises
+    ------
+    ValueError
+        If an algorithm or processor is unknown, or `structure` is of other tasks.
+
+    Examples
+    --------
+    >>> from reprise.algorithmic_reasoning import sample
+    >>> model = Reasoner(["bfs", "dfs"], processor="mpnn", hidden=16, layers=1)
+    >>> model(sample("bfs", nodes=5, samples=2, seed=0)).outputs["pi"].shape
+    torch.Size([2, 5, 5])
+    """
+
+    def __init__(
+        self,
+        algorithms: Sequence[str],
+        processor: str = "edge_transformer",
+        *,
+        hidden: int = 192,
+        layers: int = 5,
+        heads: int = 12,
+        projection: int | None = 16,
+        structure: BranchingStructure | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(algorithms, str) or not algorithms:
+            raise ValueError(f"algorithms must be a list of at least one name, got {algorithms!r}")
+        names = [require_algorithm(name) for name in algorithms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"algorithms must be different, got {', '.join(names)}")
+        self.kind = choice("processor", processor, PROCESSORS)
+        self.hidden = integer("hidden", hidden)
+        if self.kind in HEADED and hidden % integer("heads", heads):
+            raise ValueError(f"hidden must be a multiple of heads ({heads}), got {hidden}")
+        if projection is not None:
+            integer("projection", projection)
+        self.structure = structure or BranchingStructure.shared(names, integer("layers", layers))
+        if self.structure.tasks != frozenset(names):
+            raise ValueError(
+                f"structure must be of the tasks {', '.join(sorted(names))}, got {', '.join(sorted(self.structure.tasks))}"
+            )
+        self.routes = {name: self.structure.route(name) for name in names}
+        self.processor = make_processor(self.kind, hidden, heads, self.structure.counts)
+        edges = 2 * hidden if self.processor.returns_edges else hidden
+        self.tasks = nn.ModuleDict({name: Task(name, hidden, edges, projection) for name in names})
+
+    def forward(self, trajectories: Trajectories, *, keep_hints: bool = True) -> Prediction:
+        """Predict every step and the answer.
+
+        Parameters
+        ----------
+        trajectories : Trajectories
+            Its inputs, lengths and first hints are read; later hints are the network's own, softly fed back.
+        keep_hints : bool
+            Return the hints as well, which a loss needs and an evaluation does not.
+
+        Returns
+        -------
+        Prediction
+            A graph's answer is that of its own last step.
+
+        Raises
+        ------
+        ValueError
+            If the network was not made for this algorithm.
+        """
+        if trajectories.name not in self.routes:
+            raise ValueError(f"trajectories must be of {', '.join(self.routes)}, got {trajectories.name}")
+        task, route = self.tasks[trajectories.name], self.routes[trajectories.name]
+        assert isinstance(task, Task)
+        like = self.tasks[trajectories.name].encode_inputs.maps["pos"][0].weight  # type: ignore[union-attr,index]
+        trajectories = trajectories.to(like.device)
+        batch, nodes = trajectories.inputs["pos"].shape
+        inputs = task.encode_inputs(_dense(task.encode_inputs.probes, trajectories.inputs, nodes, like),
+                                    blank(batch, nodes, self.hidden, like))  # fmt: skip
+        first = {name: values[0] for name, values in trajectories.hints.items()}
+        hints = _dense(task.hints, first, nodes, like)
+        state = inputs.nodes.new_zeros(inputs.nodes.shape)
+        last_steps = (trajectories.lengths - 2).clamp_min(0)
+        outputs: Tensors = {}
+        kept: dict[str, list[Tensor]] = {name: [] for name in task.hints}
+        steps = max(1, trajectories.steps - 1)
+        for step in range(steps):
+            features = task.encode_hints(hints, inputs)
+            read, state = self._process(task, route, features, state)
+            ends = last_steps == step
+            if bool(ends.any()):
+                for name, decode in task.decode_outputs.items():
+                    found = self._decode(decode, read, features.adjacency)
+                    mask = ends.reshape(-1, *(1,) * (found.ndim - 1))
+                    outputs[name] = torch.where(mask, found, outputs[name]) if name in outputs else found
+            if step + 1 < steps or (keep_hints and trajectories.steps > 1):
+                logits = {
+                    name: self._decode(decode, read, features.adjacency) for name, decode in task.decode_hints.items()
+                }
+                hints = {name: soft(task.hints[name], value) for name, value in logits.items()}
+                if keep_hints and trajectories.steps > 1:
+                    for name, value in logits.items():
+                        kept[name].append(value)
+        return Prediction(
+            trajectories.name, outputs, {name: torch.stack(values) for name, values in kept.items() if values}
+        )
+
+    def _process(
+        self, task: Task, route: Sequence[int], features: Features, state: Tensor
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+        nodes, edges, graph, adjacency = features
+        new, new_edges = self.processor(nodes, edges, graph, adjacency, state, route)
+        all_edges = edges if new_edges is None else torch.cat([edges, new_edges], dim=-1)
+        return task.read(torch.cat([nodes, state, new], dim=-1), all_edges, graph), new
+
+    def _decode(self, decode: nn.Module, read: tuple[Tensor, Tensor, Tensor], adjacency: Tensor) -> Tensor:
+        logits: Tensor = decode(*read)
+        if self.kind == "pgn_mask" and logits.shape[1:] == adjacency.shape[1:]:
+            smallest = logits.detach().flatten(1).amin(dim=1)[:, None, None]
+            logits = torch.where(adjacency, logits, torch.clamp(smallest - 1, max=-1.0))
+        return logits
+
+
+def soft(probe: Probe, logits: Tensor) -> Tensor:
+    """A prediction as the next step reads it: chances of masks, distributions of one-hot vectors and pointers."""
+    if probe.type == "scalar":
+        return logits
+    return torch.sigmoid(logits) if probe.type == "mask" else torch.softmax(logits, dim=-1)
+
+
+def _dense(probes: dict[str, Probe], values: Tensors, nodes: int, like: Tensor) -> Tensors:
+    """Probes in the network's precision, pointers one-hot."""
+    return {
+        name: (nn.functional.one_hot(values[name], nodes) if probe.type == "pointer" else values[name]).to(like.dtype)
+        for name, probe in probes.items()
+    }
