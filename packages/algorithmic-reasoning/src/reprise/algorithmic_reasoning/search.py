@@ -1,0 +1,240 @@
+"""AutoBRANE: which tasks should share which layers, from gradients of a few networks (Algorithm 2 of the paper).
+
+Layer by layer, every group of tasks that still shares a module is split: a network of these tasks, with all earlier layers
+kept as their parent left them, gives gradients; logistic regressions on them say how each task would fare with random
+subsets of the others; averaged, that is an affinity, and a semidefinite program splits the group.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from reprise.algorithmic_reasoning.linearisation import gradient_features
+from reprise.algorithmic_reasoning.network import Reasoner
+from reprise.algorithmic_reasoning.structure import BranchingStructure
+from reprise.algorithmic_reasoning.trajectories import Trajectories
+from reprise.algorithmic_reasoning.validation import choice, integer, number
+from reprise.tasks import (
+    Affinity,
+    Partition,
+    Subsets,
+    TaskFeatures,
+    affinity_matrix,
+    estimate_subsets,
+    given_subsets,
+    partition_path,
+    random_subsets,
+)
+
+State = dict[str, Tensor]
+MakeModel = Callable[[Sequence[str]], Reasoner]
+Train = Callable[[Reasoner, int], None]
+Data = Callable[[str], Trajectories]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One step of the search.
+
+    Attributes
+    ----------
+    layer : int
+        Whose module is split.
+    tasks : tuple of str
+        The group.
+    affinity : Affinity
+    partition : Partition
+        The groups that the next layer has in the place of this one.
+    state : dict of str to Tensor
+        Weights of the network that the gradients are of.
+    """
+
+    layer: int
+    tasks: tuple[str, ...]
+    affinity: Affinity
+    partition: Partition
+    state: State
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a search found.
+
+    Attributes
+    ----------
+    structure : BranchingStructure
+    splits : tuple of Split
+        In the order in which groups were looked at.
+    trainings : int
+        Tasks trained, summed over networks: at most n for every layer.
+    gradient_passes : int
+        Tasks whose gradients were taken, likewise.
+    """
+
+    structure: BranchingStructure
+    splits: tuple[Split, ...]
+    trainings: int
+    gradient_passes: int
+
+
+def subsets_of(tasks: Sequence[str], *, count: int, size: int, seed: int) -> Subsets:
+    """Random subsets that cover every pair; of two tasks, each alone and both together."""
+    if len(tasks) == 2:
+        first, second = tasks
+        return given_subsets(tasks, [(first,), (second,), (first, second)])
+    return random_subsets(tasks, count=count, size=min(size, len(tasks) - 1), seed=seed)
+
+
+def estimate_affinity(
+    features: Mapping[str, TaskFeatures],
+    *,
+    subsets: int | Subsets = 200,
+    size: int = 3,
+    ridge: float = 1e3,
+    intercept: bool = False,
+    score: Literal["loss", "accuracy"] = "loss",
+    validation: Mapping[str, TaskFeatures] | None = None,
+    workers: int = 1,
+    seed: int = 0,
+) -> Affinity:
+    """How well tasks do when a network is adapted to them together, without adapting it.
+
+    Parameters
+    ----------
+    features : mapping of str to TaskFeatures
+        Of `gradient_features`, with one projection.
+    subsets : int or Subsets
+        How many random subsets, or which.
+    size : int
+        Tasks in each.
+    ridge : float
+        λ of the sum of losses plus (λ/2)‖w‖².
+    intercept : bool
+        Fit a constant, as the authors' program does in the place of offsets.
+    score : {"loss", "accuracy"}
+        Minus the mean loss of the linearised predictions, or their accuracy.
+    validation : mapping of str to TaskFeatures, optional
+        Predictions to score on; those fitted when not given. Never those of a test split.
+    workers : int
+        Processes.
+    seed : int
+        Of the subsets.
+
+    Returns
+    -------
+    Affinity
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two tasks, or an option is out of range.
+    """
+    choice("score", score, ("loss", "accuracy"))
+    number("ridge", ridge, open_=True)
+    if not isinstance(subsets, Subsets):
+        integer("size", size, minimum=2)
+        subsets = subsets_of(list(features), count=integer("subsets", subsets), size=size, seed=seed)
+    outcomes = estimate_subsets(
+        features,
+        subsets,
+        ridge=ridge,
+        reduction="sum",
+        intercept=intercept,
+        score="logistic" if score == "loss" else "accuracy",
+        validation=validation,
+        workers=workers,
+    )
+    return affinity_matrix(outcomes, subsets)
+
+
+def search(
+    algorithms: Sequence[str],
+    make_model: MakeModel,
+    train: Train,
+    data: Data,
+    *,
+    validation: Data | None = None,
+    first_layer: int = 0,
+    ridges: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    features: Mapping[str, Any] | None = None,
+    affinity: Mapping[str, Any] | None = None,
+    progress: Callable[[Split], None] | None = None,
+) -> Search:
+    """Find a tree of modules.
+
+    Parameters
+    ----------
+    algorithms : sequence of str
+        The n tasks.
+    make_model : callable
+        ``make_model(tasks)`` returns an untrained `Reasoner` of these tasks that shares every layer.
+    train : callable
+        ``train(model, layer)`` trains it from `layer` on; what comes before is its parent's and has to stay.
+    data : callable
+        ``data(name)`` returns the trajectories whose gradients are fitted.
+    validation : callable, optional
+        The same for those that are scored on.
+    first_layer : int
+        The first layer that may branch; those before are shared by all.
+    ridges : sequence of float
+        Penalties λ of the semidefinite program; the partition with the largest value is kept.
+    features, affinity : mapping, optional
+        Options of `gradient_features` and of `estimate_affinity`.
+    progress : callable, optional
+        Called with every split.
+
+    Returns
+    -------
+    Search
+
+    Raises
+    ------
+    ValueError
+        If there is no task, or an option is out of range.
+
+    Notes
+    -----
+    A group at layer l is split by a network that begins from the state of the group it came from: O(n) trainings and
+    gradient passes per layer, O(nL) in all.
+    """
+    names = tuple(algorithms)
+    layers = len(make_model(names).structure.layers)
+    integer("first_layer", first_layer, minimum=0, maximum=layers, limit="the number of layers")
+    found: list[list[tuple[str, ...]]] = [[names] for _ in range(first_layer)] + [[] for _ in range(layers - first_layer)]
+    queue: deque[tuple[tuple[str, ...], int, State | None]] = deque([(names, first_layer, None)])
+    splits: list[Split] = []
+    while queue:
+        group, layer, parent = queue.popleft()
+        if layer == layers:
+            continue
+        if len(group) == 1:
+            for later in range(layer, layers):
+                found[later].append(group)
+            continue
+        model = make_model(group)
+        if parent is not None:
+            known = model.state_dict()
+            model.load_state_dict(known | {name: value for name, value in parent.items() if name in known})
+        train(model, layer)
+        model.eval()
+        state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        options = {"layer": layer, **(features or {})}
+        fitted = {name: gradient_features(model, data(name), **options) for name in group}
+        held = None if validation is None else {n: gradient_features(model, validation(n), **options) for n in group}
+        estimate = estimate_affinity(fitted, validation=held, **(affinity or {}))
+        best, _ = partition_path(estimate, ridges=ridges)
+        split = Split(layer, group, estimate, best, state)
+        splits.append(split)
+        if progress is not None:
+            progress(split)
+        for part in best.groups:
+            members = tuple(str(name) for name in part)
+            found[layer].append(members)
+            queue.append((members, layer + 1, state))
+    work = sum(len(split.tasks) for split in splits)
+    return Search(BranchingStructure(found), tuple(splits), work, work)
