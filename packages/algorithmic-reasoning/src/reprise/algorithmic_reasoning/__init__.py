@@ -10,21 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reprise.algorithmic_reasoning.autobrane import Search, Split, estimate_affinity, search
+    from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
     from reprise.algorithmic_reasoning.losses import Prediction, loss, score
     from reprise.algorithmic_reasoning.network import Reasoner
     from reprise.algorithmic_reasoning.own_graph import trace
     from reprise.algorithmic_reasoning.probes import ALGORITHMS, SOURCED, Probe, spec
     from reprise.algorithmic_reasoning.sampling import official_split, sample
     from reprise.algorithmic_reasoning.structure import BranchingStructure
+    from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
+    from reprise.algorithmic_reasoning.training import History, evaluate, fit
     from reprise.algorithmic_reasoning.trajectories import Trajectories
 
 _HOMES = {
+    "linearisation": ["gradient_features", "layer_parameters", "margins"],
     "losses": ["Prediction", "loss", "score"],
     "network": ["Reasoner"],
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
+    "autobrane": ["Search", "Split", "estimate_affinity", "search"],
     "structure": ["BranchingStructure"],
+    "text": ["Text", "text_sample", "to_text"],
+    "training": ["History", "evaluate", "fit"],
     "trajectories": ["Trajectories"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -33,15 +41,28 @@ __all__ = [
     "ALGORITHMS",
     "SOURCED",
     "BranchingStructure",
+    "History",
     "Prediction",
     "Probe",
     "Reasoner",
+    "Search",
+    "Split",
+    "Text",
     "Trajectories",
+    "estimate_affinity",
+    "evaluate",
+    "fit",
+    "gradient_features",
+    "layer_parameters",
     "loss",
+    "margins",
     "official_split",
     "sample",
     "score",
+    "search",
     "spec",
+    "text_sample",
+    "to_text",
     "trace",
 ]
 

@@ -26,7 +26,7 @@ class NodeDecoder(nn.Module):
 
     def forward(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
         """Logits, shape (B, N) or (B, N, C)."""
-        found = self.map(nodes)
+        found: Tensor = self.map(nodes)
         return found if self.categorical else found[..., 0]
 
 
@@ -41,7 +41,8 @@ class PointerDecoder(nn.Module):
     def forward(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
         """Logits lin(max(p₁_i, p₂_j + p₃_ji)), shape (B, N, N)."""
         pairs = self.target(nodes)[:, :, None] + self.edge(edges)
-        return self.last(torch.maximum(self.source(nodes)[:, :, None], pairs.transpose(1, 2)))[..., 0]
+        logits: Tensor = self.last(torch.maximum(self.source(nodes)[:, :, None], pairs.transpose(1, 2)))
+        return logits[..., 0]
 
 
 class EdgeDecoder(nn.Module):
@@ -54,7 +55,8 @@ class EdgeDecoder(nn.Module):
 
     def pairs(self, nodes: Tensor, edges: Tensor) -> Tensor:
         """Numbers of pairs of nodes, shape (B, N, N, outputs)."""
-        return self.first(nodes)[:, :, None] + self.second(nodes)[:, None] + self.edge(edges)
+        found: Tensor = self.first(nodes)[:, :, None] + self.second(nodes)[:, None] + self.edge(edges)
+        return found
 
     def forward(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
         """Logits, shape (B, N, N)."""
@@ -72,7 +74,8 @@ class EdgePointerDecoder(nn.Module):
     def forward(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
         """Logits, shape (B, N, N, N)."""
         pairs = self.source.pairs(nodes, edges)
-        return self.last(torch.maximum(pairs[:, :, :, None], self.target(nodes)[:, None, None]))[..., 0]
+        logits: Tensor = self.last(torch.maximum(pairs[:, :, :, None], self.target(nodes)[:, None, None]))
+        return logits[..., 0]
 
 
 class GraphDecoder(nn.Module):
@@ -86,7 +89,7 @@ class GraphDecoder(nn.Module):
 
     def forward(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
         """Logits, shape (B,) or (B, C)."""
-        found = self.nodes(nodes.amax(dim=1)) + self.graph(graph)
+        found: Tensor = self.nodes(nodes.amax(dim=1)) + self.graph(graph)
         return found if self.categorical else found[..., 0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         """
         nodes, edges, graph, adjacency = features
         for name, probe in self.probes.items():
-            value, maps = values[name], list(self.maps[name])
+            value, maps = values[name], list(cast(nn.ModuleList, self.maps[name]))
             if (probe.location, probe.type) == ("edge", "pointer"):
                 # The mean of a linear map is the map of the mean: nothing of size N³ d is formed.
                 edges = edges + maps[0](value.mean(1)[..., None]) + maps[1](value.mean(2)[..., None])

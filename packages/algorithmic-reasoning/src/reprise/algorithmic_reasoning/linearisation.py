@@ -1,8 +1,8 @@
 """Margins of all predictions and their gradients: what a network would say after a small move of its weights.
 
 Every prediction of a mask, a one-hot vector or a pointer is a binary one with a margin F, and to first order
-F(W) = F(θ) + ⟨∇F(θ), W − θ⟩. Projected to a few hundred numbers, gradients of one network then stand for all the networks
-near it (Li, Sharma and Zhang 2024; Algorithm 1 of the paper).
+F(W) = F(θ) + ⟨∇F(θ), W − θ⟩. Projected to a few hundred numbers, gradients of one network then stand for all the
+networks near it (Li, Sharma and Zhang 2024; Algorithm 1 of the paper).
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.probes import Probe, spec
 from reprise.algorithmic_reasoning.trajectories import Trajectories
 from reprise.algorithmic_reasoning.validation import integer
-from reprise.tasks import RandomProjection, TaskFeatures, binary_margin, multiclass_margin, output_gradients, parameter_count
+from reprise.tasks import (
+    RandomProjection,
+    TaskFeatures,
+    binary_margin,
+    multiclass_margin,
+    output_gradients,
+    parameter_count,
+)
 
 
 def margins(prediction: Prediction, trajectories: Trajectories, *, hints: bool = True) -> tuple[Tensor, Tensor]:
@@ -37,7 +44,8 @@ def margins(prediction: Prediction, trajectories: Trajectories, *, hints: bool =
         ``log(1 + exp(-sign * margin))`` is the prediction's loss. Scalars and probes of the graph are left out.
     """
     probes = spec(trajectories.name)
-    values, signs = [], []
+    values: list[Tensor] = []
+    signs: list[Tensor] = []
     for name, logits in prediction.outputs.items():
         _append(values, signs, probes[name], logits, trajectories.outputs[name], None)
     if hints:
@@ -151,20 +159,29 @@ def gradient_features(
             return margins(model(one, keep_hints=hints), one, hints=hints)[0]
 
         found = output_gradients(
-            model, values, parameters=chosen, projection=projection, chunk_size=chunk_size, limit=rows, seed=seed + graph
+            model,
+            values,
+            parameters=chosen,
+            projection=projection,
+            chunk_size=chunk_size,
+            limit=rows,
+            seed=seed + graph,
         )
         with torch.no_grad():
             signs = margins(model(one, keep_hints=hints), one, hints=hints)[1]
         features.append(found.features)
         offsets.append(found.values)
         labels.append(signs[found.rows.to(signs.device)])
-    kept = torch.cat(offsets) if offset else None
-    return TaskFeatures(torch.cat(features), labels=torch.cat(labels), offsets=kept)
+    kept = {"offsets": torch.cat(offsets)} if offset else {}
+    return TaskFeatures(torch.cat(features), labels=torch.cat(labels), **kept)
 
 
 def moved(model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: bool = True) -> Tensor:
     """Margins of the network at θ + changes, shape (K,)."""
-    named = {name: value.detach() + changes[name] if name in changes else value.detach() for name, value in model.named_parameters()}
+    named = {
+        name: value.detach() + changes[name] if name in changes else value.detach()
+        for name, value in model.named_parameters()
+    }
     with torch.no_grad():
         prediction = torch.func.functional_call(model, named, (trajectories,), {"keep_hints": hints})
         return margins(prediction, trajectories, hints=hints)[0]

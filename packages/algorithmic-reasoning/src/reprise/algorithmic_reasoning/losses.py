@@ -112,8 +112,8 @@ def loss(prediction: Prediction, trajectories: Trajectories) -> Tensor:
 def probe_score(probe: Probe, logits: Tensor, truth: Tensor) -> float:
     """Score of an output over a whole split, from 0 to 1.
 
-    Masks: F1 of all entries that count, where precision or recall without a case is 1, and F1 is 0 if both are; else the
-    share of entries whose largest logit is at the truth.
+    Masks: F1 of all entries that count, where precision or recall without a case is 1, and F1 is 0 if both are; else
+    the share of entries whose largest logit is at the truth.
     """
     if probe.type == "mask":
         known, said = truth != MASKED, logits > 0

@@ -1,7 +1,7 @@
 """Encode, process, decode: a network that takes an algorithm's steps one by one, from its own last step.
 
-The layers between encoders and decoders are shared by the tasks as a `BranchingStructure` says; encoders and decoders are
-each task's own.
+The layers between encoders and decoders are shared by the tasks as a `BranchingStructure` says; encoders and decoders
+are each task's own.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Reasoner(nn.Module):
     algorithms : sequence of str
         The tasks.
     processor : {"edge_transformer", "mpnn", "gmpnn", "triplet_gmpnn", "gatv2", "pgn", "pgn_mask"}
-        What is between encoders and decoders: the Edge Transformer; message passing between all nodes, with gates, with
-        gates and triplets; attention along edges; message passing along edges, and with pointers along edges too.
+        What is between encoders and decoders: the Edge Transformer; message passing between all nodes, with gates,
+        with gates and triplets; attention along edges; message passing along edges, and with pointers along edges too.
     hidden : int
         d.
     layers : int
@@ -123,7 +123,8 @@ class Reasoner(nn.Module):
         self.structure = structure or BranchingStructure.shared(names, integer("layers", layers))
         if self.structure.tasks != frozenset(names):
             raise ValueError(
-                f"structure must be of the tasks {', '.join(sorted(names))}, got {', '.join(sorted(self.structure.tasks))}"
+                f"structure must be of the tasks {', '.join(sorted(names))}, got "
+                f"{', '.join(sorted(self.structure.tasks))}"
             )
         self.routes = {name: self.structure.route(name) for name in names}
         self.processor = make_processor(self.kind, hidden, heads, self.structure.counts)

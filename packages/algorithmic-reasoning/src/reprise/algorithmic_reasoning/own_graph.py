@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
         If `adjacency` is no matrix of real numbers.
     ValueError
         If there is no such algorithm; the matrix is not square, not finite or has negative weights; an algorithm on
-        undirected graphs gets an asymmetric one, or one on acyclic graphs a cycle; `source` is missing, superfluous or out
-        of range.
+        undirected graphs gets an asymmetric one, or one on acyclic graphs a cycle; `source` is missing, superfluous or
+        out of range.
 
     Examples
     --------
@@ -60,8 +61,8 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
     if not family.directed and (A != A.T).any():
         i, j = np.argwhere(A != A.T)[0]
         raise ValueError(
-            f"adjacency must be symmetric for {name}, which is on undirected graphs, got {A[i, j]:g} from node {i} to {j} "
-            f"and {A[j, i]:g} back"
+            f"adjacency must be symmetric for {name}, which is on undirected graphs, got {A[i, j]:g} from node {i} to "
+            f"{j} and {A[j, i]:g} back"
         )
     if family.acyclic:
         _require_acyclic(name, A)
@@ -77,9 +78,7 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
 
 def _matrix(adjacency: Any) -> Array:
     if type(adjacency).__module__.partition(".")[0] == "networkx":
-        import networkx as nx
-
-        adjacency = nx.to_numpy_array(adjacency)
+        adjacency = import_module("networkx").to_numpy_array(adjacency)
     if sparse.issparse(adjacency):
         adjacency = adjacency.toarray()
     try:

@@ -1,7 +1,7 @@
-"""What an algorithm reads, thinks and answers: the probes of CLRS-30 (Veličković et al. 2022) for twelve graph algorithms.
+"""What an algorithm reads, thinks and answers: the probes of CLRS-30 (Veličković et al. 2022) of twelve algorithms.
 
-A probe has a stage (input, hint, output), a location (on nodes, edges or the graph) and a type, which says how a network
-encodes and predicts it.
+A probe has a stage (input, hint, output), a location (on nodes, edges or the graph) and a type, which says how a
+network encodes and predicts it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Probe:
     location : {"node", "edge", "graph"}
         Of N, N × N or one entry.
     type : {"scalar", "mask", "mask_one", "categorical", "pointer"}
-        A number; 0 or 1 (−1: left out); one-hot over the nodes; one-hot over `categories`, on a last axis; the index of a
-        node.
+        A number; 0 or 1 (−1: left out); one-hot over the nodes; one-hot over `categories`, on a last axis; the index of
+        a node.
     categories : int
         Of a categorical, else 0.
     """
@@ -60,8 +60,8 @@ _HINTS = {
     "articulation_points": f"is_cut_h: node mask\npi_h: node pointer\nlow child_cnt: node scalar\n"
     f"{_STACK}\n{_TIMES}\n{_SOURCE}\n{_PLACE}",
     "bridges": f"is_bridge_h: edge mask\npi_h: node pointer\nlow: node scalar\n{_STACK}\n{_TIMES}\n{_SOURCE}\n{_PLACE}",
-    "strongly_connected_components": f"scc_id_h: node pointer\nA_t: edge mask\n{_STACK}\n{_TIMES}\n{_SOURCE}\n{_PLACE}\n"
-    "phase: graph mask",
+    "strongly_connected_components": f"scc_id_h: node pointer\nA_t: edge mask\nphase: graph mask\n"
+    f"{_STACK}\n{_TIMES}\n{_SOURCE}\n{_PLACE}",
     "mst_kruskal": "in_mst_h: edge mask\npi: node pointer\nu v root_u root_v: node mask_one\nmask_u mask_v: node mask\n"
     "phase: graph categorical 3",
     "mst_prim": "pi_h: node pointer\nkey: node scalar\nmark in_queue: node mask\nu: node mask_one",

@@ -90,7 +90,7 @@ def sample(
     p : float or sequence of float, optional
         Chance of an edge, drawn for each graph from these; of the official splits when not given (`FAMILIES`).
     positions : {"index", "random"}
-        The input `pos`: i/N, or sorted uniform numbers, as in official training, so that a network does not learn sizes.
+        The input `pos`: i/N, or sorted uniform numbers, as in official training, so that no network learns sizes.
 
     Returns
     -------

@@ -132,7 +132,8 @@ class BranchingStructure:
         """
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
-        tasks, before = self.tasks, None
+        tasks = self.tasks
+        before: tuple[Group, ...] | None = None
         for layer, groups in enumerate(self.layers):
             names = [task for group in groups for task in group]
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -146,8 +147,8 @@ class BranchingStructure:
                     else "an empty group"
                 )
                 raise ValueError(f"layer {layer} must have every task in one group, got {what}")
-            for group in groups if before is not None else ():
-                if not any(group <= larger for larger in before or ()):
+            for group in groups:
+                if before is not None and not any(group <= larger for larger in before):
                     raise ValueError(
                         f"layer {layer} must refine the one before, but joins {', '.join(sorted(group))} again"
                     )

@@ -1,4 +1,4 @@
-"""Trajectories as text, in the form of CLRS-Text (Markeeva et al. 2024): a question with the graph, an answer with the steps."""
+"""Trajectories as text, in the form of CLRS-Text (Markeeva et al. 2024): the graph a question, the steps its answer."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def to_text(
             found.append(Text(f"{name}:\n{', '.join(inputs)}\n{asked}:\n", f"{answer}\n\n"))
             continue
         steps = [
-            ", ".join(_written(probes[f"{key}_h"], trajectories.hints[f"{key}_h"][step, graph], True) for key in outputs)
+            ", ".join(
+                _written(probes[f"{key}_h"], trajectories.hints[f"{key}_h"][step, graph], True) for key in outputs
+            )
             for step in range(length)
         ]
         inner = steps[1:-1]

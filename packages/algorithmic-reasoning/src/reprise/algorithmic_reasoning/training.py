@@ -112,7 +112,7 @@ def fit(
             value = loss(model(batch), batch)
             if not bool(value.isfinite()):
                 raise ValueError(f"the loss of {name} is {float(value.detach())} at step {step}: lower lr")
-            value.backward()
+            torch.autograd.backward(value)
             used = [parameter for parameter in trained if parameter.grad is not None]
             nn.utils.clip_grad_norm_(used, clip)
             optimizer.step()

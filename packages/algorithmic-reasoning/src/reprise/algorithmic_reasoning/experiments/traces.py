@@ -48,7 +48,9 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     name = cell["algorithm"]
     if cell["part"] == "length":
         lengths = sample(name, nodes=cell["nodes"], samples=settings.samples, seed=context.seed).lengths.double()
-        return [{"shortest": float(lengths.min()), "mean_length": float(lengths.mean()), "longest": float(lengths.max())}]
+        return [
+            {"shortest": float(lengths.min()), "mean_length": float(lengths.mean()), "longest": float(lengths.max())}
+        ]
     seed, nodes, samples, training = CONFIGURATIONS[cell["configuration"]]
     p = FAMILIES[name].training_p if training else None
     found = sample(name, nodes=nodes, samples=samples, seed=seed, p=p)

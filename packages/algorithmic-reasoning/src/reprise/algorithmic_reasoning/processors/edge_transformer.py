@@ -46,7 +46,8 @@ class EdgeTransformerLayer(nn.Module):
         attention = torch.softmax(scores, dim=3)
         mixed = TriangularSum.apply(attention, left, right)
         pairs = self.between(pairs + self.out(mixed.flatten(-2)))
-        return self.after(pairs + self.feed_forward(pairs))
+        result: Tensor = self.after(pairs + self.feed_forward(pairs))
+        return result
 
 
 class EdgeTransformer(nn.Module):
@@ -65,8 +66,9 @@ class EdgeTransformer(nn.Module):
     def start(self, x: Tensor, e: Tensor, g: Tensor, h: Tensor) -> Tensor:
         """Pairs lin([z_i, g, z_j, g]) + e_ij with z = [x, h], shape (B, N, N, d)."""
         z = torch.cat([x, h, g[:, None].expand_as(x)], dim=-1)
-        own, other = self.project.weight.split(z.shape[-1], dim=1)
-        return (z @ own.T)[:, :, None] + (z @ other.T)[:, None] + self.project.bias + e
+        own, other = torch.split(self.project.weight, z.shape[-1], dim=1)
+        pairs: Tensor = (z @ own.T)[:, :, None] + (z @ other.T)[:, None] + self.project.bias + e
+        return pairs
 
     @staticmethod
     def finish(pairs: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,9 +33,9 @@ class GATv2Layer(nn.Module):
         """New states of nodes, shape (B, N, d); arguments as of `MessagePassingLayer.forward`."""
         z = torch.cat([x, h], dim=-1)
         pairs = self.receiver(z)[:, None] + self.sender(z)[:, :, None] + self.edge(e) + self.graph(g)[:, None, None]
-        parts = nn.functional.leaky_relu(pairs, _SLOPE).unflatten(-1, (len(self.scores), -1))
-        scores = torch.stack([score(parts[..., k, :])[..., 0] for k, score in enumerate(self.scores)], dim=1)
+        parts = nn.functional.leaky_relu(pairs, _SLOPE).chunk(len(self.scores), dim=-1)
+        scores = torch.stack([score(part)[..., 0] for score, part in zip(self.scores, parts)], dim=1)
         attention = torch.softmax(torch.where(adjacency[:, None], scores, scores + _ABSENT), dim=-1)
-        values = self.value(z).unflatten(-1, (len(self.scores), -1))
-        mixed = torch.einsum("bhij,bjhk->bihk", attention, values).flatten(-2)
+        values = torch.stack(self.value(z).chunk(len(self.scores), dim=-1), dim=1)
+        mixed = (attention @ values).transpose(1, 2).flatten(-2)
         return self.norm(torch.relu(mixed + self.skip(z))), None

@@ -1,4 +1,4 @@
-"""Message passing with a maximum: MPNN, its gated and triplet forms (Ibarz et al. 2022), and PGN (Veličković et al. 2020)."""
+"""Message passing with a maximum: MPNN, gated and with triplets (Ibarz et al. 2022); PGN (Veličković et al. 2020)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def bellman_ford(A: Array, source: int) -> Trace:
     n = len(A)
     parents, distances, masks = np.empty((n + 2, n), np.int32), np.empty((n + 2, n)), np.empty((n + 2, n), np.int8)
     length = _relax(A, source, parents, distances, masks)
-    hints = {"pi_h": parents[:length], "d": distances[:length], "msk": masks[:length]}
+    hints: dict[str, Array] = {"pi_h": parents[:length], "d": distances[:length], "msk": masks[:length]}
     return Trace(hints, {"pi": parents[length]})
 
 

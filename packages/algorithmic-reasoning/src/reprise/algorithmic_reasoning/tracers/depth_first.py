@@ -114,8 +114,8 @@ def _times(record: State) -> dict[str, Array]:
 
 
 def _place(record: State, *source: str) -> dict[str, Array]:
-    return {**{name: record.at[:, S] for name in source}, "u": record.at[:, U], "v": record.at[:, V],
-            "s_last": record.at[:, LAST]}  # fmt: skip
+    places = {"u": record.at[:, U], "v": record.at[:, V], "s_last": record.at[:, LAST]}
+    return dict.fromkeys(source, record.at[:, S]) | places
 
 
 def _record(A: Array, kind: int, roots: Callable[[int], Any]) -> State:

@@ -18,7 +18,7 @@ def floyd_warshall(A: Array) -> Trace:
     pointers, masks = np.empty((n + 1, n, n), np.int32), np.empty((n, n, n), np.int8)
     distances = np.empty((n, n, n))
     _relax(A, ((A + np.eye(n)) != 0).astype(np.int8), pointers, distances, masks)
-    hints = {"Pi_h": pointers[:n], "D": distances, "msk": masks, "k": np.arange(n)}
+    hints: dict[str, Array] = {"Pi_h": pointers[:n], "D": distances, "msk": masks, "k": np.arange(n)}
     return Trace(hints, {"Pi": pointers[n]})
 
 

@@ -29,7 +29,7 @@ def _trace(A: Array, source: int, key: str, along: bool) -> Trace:
     pi, keys = np.empty((n + 1, n), np.int32), np.empty((n + 1, n))
     marks, queued, at = np.empty((n + 1, n), np.int8), np.empty((n + 1, n), np.int8), np.empty(n + 1, np.int64)
     length = _search(A, source, along, pi, keys, marks, queued, at)
-    hints = {"pi_h": pi, key: keys, "mark": marks, "in_queue": queued, "u": at}
+    hints: dict[str, Array] = {"pi_h": pi, key: keys, "mark": marks, "in_queue": queued, "u": at}
     return Trace({name: values[:length] for name, values in hints.items()}, {"pi": pi[length - 1]})
 
 

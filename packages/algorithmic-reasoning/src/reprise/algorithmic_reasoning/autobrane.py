@@ -1,14 +1,14 @@
 """AutoBRANE: which tasks should share which layers, from gradients of a few networks (Algorithm 2 of the paper).
 
-Layer by layer, every group of tasks that still shares a module is split: a network of these tasks, with all earlier layers
-kept as their parent left them, gives gradients; logistic regressions on them say how each task would fare with random
-subsets of the others; averaged, that is an affinity, and a semidefinite program splits the group.
+Layer by layer, every group of tasks that still shares a module is split: a network of these tasks, with all earlier
+layers kept as their parent left them, gives gradients; logistic regressions on them say how each task would fare with
+random subsets of the others; averaged, that is an affinity, and a semidefinite program splits the group.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -139,14 +139,16 @@ def estimate_affinity(
     if not isinstance(subsets, Subsets):
         integer("size", size, minimum=2)
         subsets = subsets_of(list(features), count=integer("subsets", subsets), size=size, seed=seed)
+    fitted: dict[Hashable, TaskFeatures] = dict(features)
+    held: dict[Hashable, TaskFeatures] | None = None if validation is None else dict(validation)
     outcomes = estimate_subsets(
-        features,
+        fitted,
         subsets,
         ridge=ridge,
         reduction="sum",
         intercept=intercept,
         score="logistic" if score == "loss" else "accuracy",
-        validation=validation,
+        validation=held,
         workers=workers,
     )
     return affinity_matrix(outcomes, subsets)
@@ -205,7 +207,9 @@ def search(
     names = tuple(algorithms)
     layers = len(make_model(names).structure.layers)
     integer("first_layer", first_layer, minimum=0, maximum=layers, limit="the number of layers")
-    found: list[list[tuple[str, ...]]] = [[names] for _ in range(first_layer)] + [[] for _ in range(layers - first_layer)]
+    found: list[list[tuple[str, ...]]] = [[names] for _ in range(first_layer)] + [
+        [] for _ in range(layers - first_layer)
+    ]
     queue: deque[tuple[tuple[str, ...], int, State | None]] = deque([(names, first_layer, None)])
     splits: list[Split] = []
     while queue:
