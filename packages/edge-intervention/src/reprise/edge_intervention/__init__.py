@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         InvalidWeightsError,
         ProblemTooLargeError,
     )
-    from reprise.edge_intervention.frank_wolfe import frank_wolfe
     from reprise.edge_intervention.individual import simulate_graph
     from reprise.edge_intervention.knapsack import greedy_reduction
     from reprise.edge_intervention.mean_field import MeanFieldObjective
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from reprise.edge_intervention.reproduction import reproduction_number
     from reprise.edge_intervention.results import InterventionResult, StepRecord
     from reprise.edge_intervention.semidefinite import optimal_sdp
+    from reprise.edge_intervention.solver import frank_wolfe
     from reprise.edge_intervention.synthetic import gravity_mobility, power_law_graph, stochastic_block_model
     from reprise.edge_intervention.temporal import (
         TemporalResult,
@@ -53,13 +53,23 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "baselines": ["cap_occupancy", "close_categories", "degree_product", "edge_betweenness", "k_edge_deletion", "random_edges", "uniform", "water_fill", "weighted"],
+    "baselines": [
+        "cap_occupancy",
+        "close_categories",
+        "degree_product",
+        "edge_betweenness",
+        "k_edge_deletion",
+        "random_edges",
+        "uniform",
+        "water_fill",
+        "weighted",
+    ],
     "centrality": ["edge_centrality"],
     "edge_lists": ["load_edges", "read_labelled_edges"],
     "epidemic": ["EpidemicResult"],
     "equity": ["losses_by_category", "losses_by_population"],
     "errors": ["BudgetError", "ConvergenceError", "ConvergenceWarning", "InvalidWeightsError", "ProblemTooLargeError"],
-    "frank_wolfe": ["frank_wolfe"],
+    "solver": ["frank_wolfe"],
     "individual": ["simulate_graph"],
     "knapsack": ["greedy_reduction"],
     "mean_field": ["MeanFieldObjective"],
@@ -76,8 +86,8 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "BudgetError",
     "CITIES",
+    "BudgetError",
     "ConvergenceError",
     "ConvergenceWarning",
     "EpidemicResult",

@@ -5,6 +5,7 @@ All take the network and a budget (absolute, or as a share of all weight) and re
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def weighted(
 
 
 def _exact_factor(data: np.ndarray, amount: float) -> float:
-    """The c for which ``Σ min(c W², W)`` is the amount: weights above 1/c vanish, so it is linear between sorted weights."""
+    """The c for which ``Σ min(c W², W)`` is the amount; linear in c between sorted weights."""
     descending = np.sort(data)[::-1]
     vanished = np.concatenate([[0.0], np.cumsum(descending)])
     squares = np.concatenate([np.cumsum((descending**2)[::-1])[::-1], [0.0]])
@@ -78,7 +79,7 @@ def degree_product(W: Any, budget: float | None = None, *, budget_fraction: floa
 
     def score(matrix: sparse.csr_array) -> np.ndarray:
         rows, columns = matrix.sum(axis=1), matrix.sum(axis=0)
-        return rows[edge_rows(matrix)] * columns[matrix.indices]
+        return np.asarray(rows[edge_rows(matrix)] * columns[matrix.indices])
 
     return _by_score(W, budget, budget_fraction, score)
 
@@ -92,9 +93,9 @@ def random_edges(
 
 
 def edge_betweenness(W: Any, budget: float | None = None, *, budget_fraction: float | None = None) -> sparse.csr_array:
-    """Cut the edges on most shortest paths (every edge of length 1/weight); needs networkx, for small square networks."""
+    """Cut the edges on most shortest paths (of length 1/weight); needs networkx, for small square networks."""
     try:
-        import networkx
+        networkx = import_module("networkx")
     except ImportError as error:
         raise ValueError("edge_betweenness needs networkx: install it") from error
 

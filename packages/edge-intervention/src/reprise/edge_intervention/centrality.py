@@ -42,8 +42,8 @@ def edge_centrality(W: Any, rank: int = 1, power: int = 2, v0: Any = None) -> np
 
     Notes
     -----
-    The gradient of ``Σ_{k≤r} σ_k²`` is twice the former, that of ``Σ_{k≤r} σ_k`` the latter (Lemma on the gradient). Time
-    O(q nnz) for the singular vectors with q ≈ 2r + 20, and O(r nnz) for the edges; memory O(nnz + (n + m) q).
+    The gradient of ``Σ_{k≤r} σ_k²`` is twice the former, that of ``Σ_{k≤r} σ_k`` the latter (Lemma on the gradient).
+    Time O(q nnz) for the singular vectors with q ≈ 2r + 20, and O(r nnz) for the edges; memory O(nnz + (n + m) q).
 
     Examples
     --------

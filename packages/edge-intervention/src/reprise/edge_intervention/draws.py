@@ -7,6 +7,8 @@ count is monotone in its probability.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -19,7 +21,7 @@ _LARGEST_MEAN = 256.0
 
 
 @njit(cache=True, inline="always")
-def mixed(state: int, word: int) -> int:
+def mixed(state: Any, word: Any) -> Any:
     """Return a 64-bit hash of a state and a word (the finaliser of SplitMix64)."""
     z = (np.uint64(state) ^ (np.uint64(word) * _SECOND)) + _GOLDEN
     z = (z ^ (z >> _SHIFTS[0])) * _FIRST
@@ -28,13 +30,13 @@ def mixed(state: int, word: int) -> int:
 
 
 @njit(cache=True, inline="always")
-def uniform(state: int) -> float:
+def uniform(state: Any) -> float:
     """Return a number in (0, 1) from a hash."""
     return (float(np.uint64(state) >> _SHIFTS[3]) + 0.5) * 2.0**-53
 
 
 @njit(cache=True)
-def poisson(mean: float, state: int) -> int:
+def poisson(mean: float, state: Any) -> int:
     """Return a Poisson variate; time O(mean)."""
     drawn = 0
     part = 0
@@ -55,7 +57,7 @@ def poisson(mean: float, state: int) -> int:
 
 
 @njit(cache=True)
-def binomial(count: int, probability: float, state: int) -> int:
+def binomial(count: int, probability: float, state: Any) -> int:
     """Return a binomial variate; time O(count · probability)."""
     if count <= 0 or probability <= 0.0:
         return 0
@@ -83,7 +85,7 @@ def binomial(count: int, probability: float, state: int) -> int:
 
 
 @njit(cache=True)
-def geometric(probability: float, state: int) -> int:
+def geometric(probability: float, state: Any) -> int:
     """Return how many trials the first success takes, at least 1; a very large number for probability 0."""
     if probability <= 0.0:
         return 1 << 40

@@ -23,14 +23,15 @@ def load_edges(path: str | Path, fmt: str = "tnet") -> sparse.csr_array:
     ----------
     path : path
     fmt : {"tnet", "konect", "snap", "bitcoin"}
-        tnet: ``source target weight``. konect: the same, weight 1 where there is none. snap: ``u v``, weight 1. bitcoin:
-        ``source,target,rating,time`` with the weight ``exp(rating / 5)``. Lines that do not begin with a digit are
-        headers or comments.
+        tnet: ``source target weight``. konect: the same, weight 1 where there is none. snap: ``u v``, weight 1.
+        bitcoin: ``source,target,rating,time`` with the weight ``exp(rating / 5)``. Lines that do not begin with a
+        digit are headers or comments.
 
     Returns
     -------
     csr_array, shape (n, n)
-        Entry (source, target); n is the largest number plus 1, so that numbers stay what they are. Repeated edges add up.
+        Entry (source, target); n is the largest number plus 1, so that numbers stay what they are. Repeated edges add
+        up.
 
     Raises
     ------
@@ -106,7 +107,9 @@ def read_labelled_edges(path: str | Path) -> tuple[sparse.csr_array, list[str]]:
                 raise ValueError(f"{file.name}, line {place}: expected source, target, weight, got {text!r}")
             weight = float(fields[2]) if len(fields) > 2 else 1.0
             if not (np.isfinite(weight) and weight >= 0):
-                raise InvalidWeightsError(f"{file.name}, line {place}: expected a finite weight of at least 0, got {weight}")
+                raise InvalidWeightsError(
+                    f"{file.name}, line {place}: expected a finite weight of at least 0, got {weight}"
+                )
             rows.append(numbered.setdefault(fields[0], len(numbered)))
             columns.append(numbered.setdefault(fields[1], len(numbered)))
             values.append(weight)

@@ -46,7 +46,7 @@ class EpidemicResult:
     @property
     def peak(self) -> np.ndarray:
         """Largest number of infectious at one time, shape (runs,)."""
-        return self.I.max(axis=1)
+        return np.asarray(self.I.max(axis=1))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the confidence interval of `mean` by Student's t."""

@@ -1,9 +1,9 @@
 """Epidemics from node to node of a weighted graph.
 
-The chain in which a susceptible node escapes each step with ``Π_{j infectious} clip(1 − β W_ij, 10⁻³, 1)`` is drawn edge by
-edge: the time that j takes to infect i is geometric, and so are the times that a node stays exposed and infectious. What
-is left is a shortest path, and every draw belongs to an edge or a node. So with one seed the epidemics on two networks
-are coupled, and a network with lower weights never has more nodes infected in any run.
+The chain in which a susceptible node escapes each step with ``Π_{j infectious} clip(1 − β W_ij, 10⁻³, 1)`` is drawn
+edge by edge: the time that j takes to infect i is geometric, and so are the times that a node stays exposed and
+infectious. What is left is a shortest path, and every draw belongs to an edge or a node. So with one seed the
+epidemics on two networks are coupled, and a network with lower weights never has more nodes infected in any run.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def simulate_graph(
 
     Notes
     -----
-    The state at a step depends on that of the step before alone. Time O(edges of infected nodes) per run, independent of the number of
-    steps but for the curves; memory O(n + nnz + runs · steps).
+    The state at a step depends on that of the step before alone. Time O(edges of infected nodes) per run, independent
+    of the number of steps but for the curves; memory O(n + nnz + runs · steps).
 
     Examples
     --------
@@ -74,7 +74,9 @@ def simulate_graph(
     """
     matrix = as_weights(W)
     if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"W must be square for a graph, got {matrix.shape}; simulate_metapopulation takes mobility networks")
+        raise ValueError(
+            f"W must be square for a graph, got {matrix.shape}; simulate_metapopulation takes mobility networks"
+        )
     beta, p0 = number("beta", beta), number("p0", p0, high=1.0)
     steps, runs = integer("steps", steps), integer("runs", runs)
     one_of("model", model, ("seir", "sir"))
@@ -84,10 +86,8 @@ def simulate_graph(
     columns = matrix.tocsc()
     escape = np.clip(1.0 - beta * columns.data, SMALLEST_ESCAPE, 1.0)
     curves = np.zeros((4, runs, steps + 1), dtype=np.int64)
-    _simulate(
-        columns.indptr, columns.indices, 1.0 - escape, p0, latent, recovering, seed, matrix.shape[0], curves
-    )
-    return EpidemicResult(*curves, model=model, ever_infected=matrix.shape[0] - curves[0, :, -1])
+    _simulate(columns.indptr, columns.indices, 1.0 - escape, p0, latent, recovering, seed, matrix.shape[0], curves)
+    return EpidemicResult(curves[0], curves[1], curves[2], curves[3], model, matrix.shape[0] - curves[0, :, -1])
 
 
 @njit(cache=True)

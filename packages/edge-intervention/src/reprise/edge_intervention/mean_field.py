@@ -1,6 +1,7 @@
 """The expected number of nodes ever infected, in the mean-field epidemic, and its gradient on the edges.
 
-Aims at infections instead of at a singular value. Not convex: the best iterate is reported, and there is no certificate.
+Aims at infections instead of at a singular value. Not convex: the best iterate is reported, and there is no
+certificate.
 """
 
 from __future__ import annotations
@@ -72,36 +73,36 @@ class MeanFieldObjective:
         return Linearisation(ever.item(), gradient.cpu().numpy(), np.nan)
 
     def _tensor(self, weights: sparse.csr_array) -> torch.Tensor:
-        return self._torch.as_tensor(weights.data, device=self.device, dtype=self._torch.float64)
+        data: torch.Tensor = self._torch.as_tensor(weights.data, device=self.device, dtype=self._torch.float64)
+        return data
 
     def _ever_infected(self, weights: sparse.csr_array, data: torch.Tensor) -> torch.Tensor:
-        torch, n = self._torch, weights.shape[0]
+        library, n = self._torch, weights.shape[0]
         if weights.shape[0] != weights.shape[1]:
             raise ValueError(f"W must be square for the mean-field objective, got {weights.shape}")
-        rows = torch.as_tensor(edge_rows(weights), device=self.device)
-        columns = torch.as_tensor(weights.indices.astype(np.int64), device=self.device)
-        infecting = 1.0 - torch.clamp(1.0 - self.beta * data, SMALLEST_ESCAPE, 1.0)
-        susceptible = torch.full((n,), 1.0 - self.p0, dtype=torch.float64, device=self.device)
-        exposed = torch.full_like(susceptible, self.p0)
-        infectious = torch.zeros_like(susceptible)
+        rows = library.as_tensor(edge_rows(weights), device=self.device)
+        columns = library.as_tensor(weights.indices.astype(np.int64), device=self.device)
+        infecting = 1.0 - library.clamp(1.0 - self.beta * data, SMALLEST_ESCAPE, 1.0)
+        susceptible = library.full((n,), 1.0 - self.p0, dtype=library.float64, device=self.device)
+        exposed = library.full_like(susceptible, self.p0)
+        infectious = library.zeros_like(susceptible)
         for _ in range(self.steps):
-            pressure = torch.log1p(-infectious.index_select(0, columns) * infecting)
-            escape = torch.zeros_like(susceptible).index_add(0, rows, pressure).exp()
+            pressure = library.log1p(-infectious.index_select(0, columns) * infecting)
+            escape = library.zeros_like(susceptible).index_add(0, rows, pressure).exp()
             infected = susceptible * (1.0 - escape)
             turned = exposed / self.incubation
             susceptible = susceptible - infected
             exposed = exposed + infected - turned
             infectious = infectious + turned - infectious / self.recovery
-        return n - susceptible.sum()
+        ever: torch.Tensor = n - susceptible.sum()
+        return ever
 
 
 def _torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise ValueError(
-            "the mean-field objective needs an extra: install reprise-edge-intervention[torch]"
-        ) from error
+        raise ValueError("the mean-field objective needs an extra: install reprise-edge-intervention[torch]") from error
     return torch
 
 

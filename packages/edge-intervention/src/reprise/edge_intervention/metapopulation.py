@@ -6,7 +6,6 @@ through one sparse product per step, as columns of a block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,9 +69,9 @@ def simulate_metapopulation(
     Notes
     -----
     Per step, of block group i: ``λ_i = Σ_j W_ij β_j Σ_k W_kj I_k/N_k``; newly exposed are ``Poisson(λ_i S_i/N_i) +
-    Binomial(S_i, β_base I_i/N_i)``, at most S_i; of those exposed and infectious before the step, ``Binomial(E_i, 1/16)``
-    and ``Binomial(I_i, 1/14)`` move on. Poisson draws above S_i are cut off, which matters only late in an epidemic. Time
-    O(steps · runs · nnz), memory O((n + m) runs).
+    Binomial(S_i, β_base I_i/N_i)``, at most S_i; of those exposed and infectious before the step, ``Binomial(E_i,
+    1/16)`` and ``Binomial(I_i, 1/14)`` move on. Poisson draws above S_i are cut off, which matters only late in an
+    epidemic. Time O(steps · runs · nnz), memory O((n + m) runs).
 
     Examples
     --------
@@ -104,7 +103,7 @@ def simulate_metapopulation(
         force = weeks[week] @ (density * beta[:, None])
         _step(S, E, I, R, ever, force, people, beta_base, latent, recovering, MODELS.index(model), step, seed)
         curves[:, :, step + 1] = [state.sum(axis=0) for state in (S, E, I, R)]
-    return EpidemicResult(*curves, model=model, ever_infected=ever.sum(axis=0))
+    return EpidemicResult(curves[0], curves[1], curves[2], curves[3], model, ever.sum(axis=0))
 
 
 @njit(cache=True)

@@ -68,8 +68,8 @@ class SpectralObjective:
     -----
     Where σ_r = σ_{r+1} the objective has many subgradients, and Frank-Wolfe with one of them can stall. The smoothed
     gradient weighs the k-th triple by ``p_k``, the maximiser of ``⟨p, λ⟩ − μ/2 ‖p‖²`` over ``0 ≤ p ≤ 1, Σ p = r`` with
-    ``λ = σ^power`` and ``μ_t = μ₀ mean(λ_1…λ_r)/√(t + 1)``. For every such p the function ``Σ p_k ‖Mᵀu_k‖²`` with fixed u
-    is convex and below the objective, so that ``Σ p_k λ_k + ⟨G, S − M⟩`` is a lower bound on the optimum.
+    ``λ = σ^power`` and ``μ_t = μ₀ mean(λ_1…λ_r)/√(t + 1)``. For every such p the function ``Σ p_k ‖Mᵀu_k‖²`` with
+    fixed u is convex and below the objective, so that ``Σ p_k λ_k + ⟨G, S − M⟩`` is a lower bound on the optimum.
     """
 
     def __init__(
@@ -98,9 +98,7 @@ class SpectralObjective:
         gradient = entries_on_edges(triples.left * factors, triples.right, weights)
         if scale is not None:
             gradient *= scale
-        return Linearisation(
-            float(powers[: self.rank].sum()), gradient, float((shares * powers).sum()), triples.start
-        )
+        return Linearisation(float(powers[: self.rank].sum()), gradient, float((shares * powers).sum()), triples.start)
 
     def _weighed(
         self, scaled: sparse.csr_array, step: int, start: np.ndarray | None
@@ -110,7 +108,8 @@ class SpectralObjective:
         if not self.smoothing or self.rank >= side:
             triples = leading_triples(scaled, self.rank, start)
             return triples, np.ones(len(triples.values))
-        # Twice the rank pays for what smoothing mixes; a flatter spectrum than that gets less smoothing, not more triples.
+        # Twice the rank pays for what smoothing mixes; a flatter spectrum than that gets less smoothing, not more
+        # triples.
         most = min(2 * self.rank + 5, side)
         count = min(self.rank + 5, side)
         while True:
@@ -173,7 +172,7 @@ def capped_shares(values: np.ndarray, count: int, smoothing: float) -> np.ndarra
     inner = (shares > 0) & (shares < 1)
     if inner.any():
         shares[inner] = np.clip(shares[inner] + (count - shares.sum()) / inner.sum(), 0.0, 1.0)
-    return shares
+    return np.asarray(shares)
 
 
 def next_generation_objective(
@@ -236,7 +235,9 @@ class CallableObjective:
             gradient = np.asarray(gradient, dtype=np.float64)
             value = float(value)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"objective must return a number and a gradient of shape ({weights.nnz},): {error}") from error
+            raise TypeError(
+                f"objective must return a number and a gradient of shape ({weights.nnz},): {error}"
+            ) from error
         if gradient.shape != (weights.nnz,) or not np.isfinite(gradient).all() or not np.isfinite(value):
             raise ValueError(
                 f"objective must return a finite number and a finite gradient of shape ({weights.nnz},), "

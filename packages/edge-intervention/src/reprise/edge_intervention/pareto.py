@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reprise.edge_intervention.frank_wolfe import frank_wolfe
 from reprise.edge_intervention.results import InterventionResult
+from reprise.edge_intervention.solver import frank_wolfe
 from reprise.edge_intervention.validation import number
 from reprise.edge_intervention.weights import as_weights
 

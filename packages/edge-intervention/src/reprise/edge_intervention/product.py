@@ -48,8 +48,8 @@ class GrowthChain:
 
     Notes
     -----
-    A rectangular week W gives ``K = W Wᵀ``, a square one ``K = W``. Every K is divided by that of the first week's largest
-    singular value, because a product of ten overflows the aim of any step rule; the objective is a logarithm.
+    A rectangular week W gives ``K = W Wᵀ``, a square one ``K = W``. Every K is divided by that of the first week's
+    largest singular value, because a product of ten overflows the aim of any step rule; the objective is a logarithm.
     """
 
     def __init__(self, weeks: list[sparse.csr_array], rank: int):
@@ -60,11 +60,11 @@ class GrowthChain:
 
     def forward(self, week: sparse.csr_array, block: np.ndarray) -> np.ndarray:
         """Return ``K block / scale``."""
-        return (week @ block if self.square else week @ (week.T @ block)) / self.scale
+        return np.asarray((week @ block if self.square else week @ (week.T @ block)) / self.scale
 
     def backward(self, week: sparse.csr_array, block: np.ndarray) -> np.ndarray:
         """Return ``Kᵀ block / scale``."""
-        return week.T @ block / self.scale if self.square else self.forward(week, block)
+        return np.asarray(week.T @ block) / self.scale if self.square else self.forward(week, block)
 
     def spectrum(self, weeks: list[sparse.csr_array], start: np.ndarray | None = None) -> ProductSpectrum:
         """Return the leading triples of the product; a product of zero has the log-objective −inf."""

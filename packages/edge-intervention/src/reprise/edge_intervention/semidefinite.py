@@ -80,7 +80,7 @@ def optimal_sdp(
     size = sum(matrix.shape)
     if size > LIMIT:
         raise ProblemTooLargeError(
-            f"n + m must be at most {LIMIT} for the exact program, got {size}: use frank_wolfe, whose result has a lower bound"
+            f"n + m must be at most {LIMIT} for the exact program, got {size}: use frank_wolfe, which gives a lower bound"
         )
     region = FeasibleSet(matrix, budget, budget_fraction, cost, floor)
     try:
@@ -103,7 +103,7 @@ def optimal_sdp(
     used = _solve(problem, solver, cp)
     value = float(problem.value)
     value = value**2 if rank == 1 and power == 2 else value
-    data = np.clip(edges.value * unit, region.floor, matrix.data)
+    data = np.clip(np.asarray(edges.value, dtype=np.float64) * unit, region.floor, matrix.data)
     if region.spent(data) > region.budget:
         # The solver's last digit: give back what is too much.
         given = region.spent(data)

@@ -116,7 +116,9 @@ def _eigenvectors(M: Any, transposed: Any, rank: int, start: np.ndarray | None, 
     krylov = min(side, max(2 * rank + 1, rank + 20))
     for attempt in range(2):
         try:
-            _, vectors = eigsh(gram, rank, which="LA", v0=begin, ncv=min(side, krylov * (1 + 2 * attempt)), tol=tolerance)
+            _, vectors = eigsh(
+                gram, rank, which="LA", v0=begin, ncv=min(side, krylov * (1 + 2 * attempt)), tol=tolerance
+            )
         except (ArpackNoConvergence, ArpackError):
             continue
         return np.asarray(vectors)

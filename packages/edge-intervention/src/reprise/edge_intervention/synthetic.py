@@ -29,7 +29,8 @@ def stochastic_block_model(
 
 
 def power_law_graph(edges: int, nodes: int | None = None, seed: int = 0) -> sparse.csr_array:
-    """Return a directed graph with a heavy tail: end points ``⌊n U²⌋``, weights ``1 + Poisson(2)``, repeated edges added.
+    """Return a directed graph with a heavy tail: end points ``⌊n U²⌋``, weights ``1 + Poisson(2)``, repeated edges
+    added.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """One budget over the weeks of a network that changes: Frank-Wolfe on the growth over all weeks together.
 
-Li, Eliassi-Rad and Zhang (2023), the extension to time-varying networks; the epidemic threshold of such networks is that
-of the product of their matrices (Prakash et al. 2010).
+Li, Eliassi-Rad and Zhang (2023), the extension to time-varying networks; the epidemic threshold of such networks is
+that of the product of their matrices (Prakash et al. 2010).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from reprise.edge_intervention.frank_wolfe import frank_wolfe
 from reprise.edge_intervention.knapsack import FeasibleSet
 from reprise.edge_intervention.product import GrowthChain
 from reprise.edge_intervention.results import StepRecord
+from reprise.edge_intervention.solver import frank_wolfe
 from reprise.edge_intervention.spectrum import leading_triples
 from reprise.edge_intervention.step_sizes import open_loop
 from reprise.edge_intervention.validation import integer, one_of
@@ -138,7 +138,8 @@ def frank_wolfe_weekly(
     weeks = same_shape(Ws)
     shares = split_budget(weeks, budget, how, budget_fraction=budget_fraction)
     parts = [
-        frank_wolfe(week, float(share), rank, steps).weights if share > 0 else week for week, share in zip(weeks, shares)
+        frank_wolfe(week, float(share), rank, steps).weights if share > 0 else week
+        for week, share in zip(weeks, shares)
     ]
     spectrum = GrowthChain(weeks, integer("rank", rank)).spectrum(parts)
     used = sum(float(week.sum() - part.sum()) for week, part in zip(weeks, parts))

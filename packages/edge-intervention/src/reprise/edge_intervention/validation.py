@@ -23,10 +23,11 @@ def number(name: str, value: Any, *, low: float = 0.0, high: float = math.inf, o
     """Return `value` as a finite float in [low, high], or in (low, high] with `open_low`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or not low <= value <= high or (open_low and value == low):
+    given = float(value)
+    if not math.isfinite(given) or not low <= given <= high or (open_low and given == low):
         left = "(" if open_low else "["
         raise ValueError(f"{name} must be finite and lie in {left}{low:g}, {high:g}], got {value}")
-    return float(value)
+    return given
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
@@ -37,7 +38,7 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def numbers(name: str, value: Any, length: int, *, of: str, low: float = 0.0, open_low: bool = False) -> np.ndarray:
-    """Return `value` as a float64 array of shape (length,), finite and at least `low`; shape (1, length) is flattened."""
+    """Return `value` as a float64 array of shape (length,), finite, at least `low`; (1, length) is flattened."""
     try:
         array = np.asarray(value)
     except ValueError as error:

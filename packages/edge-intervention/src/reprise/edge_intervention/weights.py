@@ -6,6 +6,7 @@ other, columns ascending, no duplicates, no explicit zeros.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,7 @@ def as_weights(W: Any, *, name: str = "W", dtype: Any = np.float64) -> sparse.cs
     array([3., 2.])
     """
     if hasattr(W, "adj") and hasattr(W, "number_of_edges"):
-        import networkx
-
-        W = networkx.to_scipy_sparse_array(W, format="csr")
+        W = import_module("networkx").to_scipy_sparse_array(W, format="csr")
     if not sparse.issparse(W):
         try:
             W = np.asarray(W)

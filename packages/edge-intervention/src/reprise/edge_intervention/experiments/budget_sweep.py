@@ -86,7 +86,14 @@ def plot(table: pd.DataFrame) -> Figure:
         right.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
     curve = table[table["kind"] == "curve"]
     left.fill_between(curve["share"], curve["sigma_bound"], curve["sigma"], color="#999999", alpha=0.4, linewidth=0)
-    left.plot(curve["share"], curve["sigma"], color="#555555", linewidth=1, linestyle="-", label="smallest σ₁ (grey: to its bound)")
+    left.plot(
+        curve["share"],
+        curve["sigma"],
+        color="#555555",
+        linewidth=1,
+        linestyle="-",
+        label="smallest σ₁ (grey: to its bound)",
+    )
     budgets = sorted(runs["share"].unique())
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="share of visits removed, %")
@@ -131,8 +138,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "T1",
-            "at every budget from 1 to 20 % Frank-Wolfe (r = 20, T = 30) leaves a smaller σ₁ than uniform, weighted and "
-            "K-edge deletion, MI",
+            "at every budget from 1 to 20 % Frank-Wolfe (r = 20, T = 30) leaves a smaller σ₁ than uniform, weighted "
+            "and K-edge deletion, MI",
             "goal of this reproduction",
             None,
             "direction",

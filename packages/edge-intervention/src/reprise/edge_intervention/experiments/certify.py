@@ -17,10 +17,10 @@ from reprise.core import Claim, Context, Experiment, RowsMissing, at_most, value
 from reprise.core.checks import select
 from reprise.core.figures import band
 from reprise.edge_intervention.centrality import edge_centrality
-from reprise.edge_intervention.frank_wolfe import frank_wolfe
 from reprise.edge_intervention.knapsack import greedy_reduction
 from reprise.edge_intervention.objectives import SpectralObjective
 from reprise.edge_intervention.semidefinite import optimal_sdp
+from reprise.edge_intervention.solver import frank_wolfe
 from reprise.edge_intervention.weights import with_data
 
 
@@ -62,8 +62,6 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         {"check": "oracle", "error": oracle_error(W, context.generator)},
     ]
     for method, smoothing in (("plain", 0.0), ("smoothed", 0.5)):
-        if rank == 1 and method == "smoothed":
-            continue
         found = frank_wolfe(
             W, budget_fraction=settings.budget, rank=rank, steps=settings.steps, smoothing=smoothing, tol=0.0
         )
@@ -109,11 +107,11 @@ def oracle_error(W: sparse.csr_array, generator: np.random.Generator) -> float:
     program = linprog(
         scores, A_ub=[-cost], b_ub=[budget - float(cost @ W.data)], bounds=list(zip(floor, W.data)), method="highs"
     )
-    return abs(value - program.fun) / abs(program.fun)
+    return float(abs(value - program.fun) / abs(program.fun))
 
 
 def _shown(steps: int) -> set[int]:
-    return {1, 30, steps} | {int(round(x)) for x in np.geomspace(1, steps, 40)}
+    return {1, 30, steps} | {round(x) for x in np.geomspace(1, steps, 40)}
 
 
 def plot(table: pd.DataFrame) -> Figure:
@@ -190,8 +188,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "C3",
-            "Frank-Wolfe reaches the global optimum at rate O(1/t), r = 1: t · excess stays within 3 times its value at "
-            "t = 10 up to t = 2000",
+            "Frank-Wolfe reaches the global optimum at rate O(1/t), r = 1: t · excess stays within 3 times its "
+            "value at t = 10 up to t = 2000",
             "Theorem on convergence",
             None,
             "number",
@@ -222,6 +220,14 @@ EXPERIMENT = Experiment(
             None,
             "number",
             at_most(excess(3, "smoothed", 2000), 0.001),
+        ),
+        Claim(
+            "C3f",
+            "and for r = 1, where the two largest singular values meet as well: excess after 2000 steps at most 0.1 %",
+            "beyond the paper",
+            None,
+            "number",
+            at_most(excess(1, "smoothed", 2000), 0.001),
         ),
         Claim(
             "C3e",

@@ -97,7 +97,7 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "C15",
-            "Frank-Wolfe (r = 20, T = 30) has fewer infections than uniform, weighted and K-edge deletion under SIR, MI",
+            "Frank-Wolfe (r = 20, T = 30) has fewer infections than uniform, weighted and K-edge under SIR, MI",
             "poster",
             None,
             "direction",

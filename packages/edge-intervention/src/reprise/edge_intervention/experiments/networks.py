@@ -12,8 +12,8 @@ from scipy import sparse
 from reprise.core import Context, DataSet, RemoteFile
 from reprise.edge_intervention import baselines
 from reprise.edge_intervention.edge_lists import load_edges
-from reprise.edge_intervention.frank_wolfe import frank_wolfe
 from reprise.edge_intervention.mobility import CITIES, MobilityNetwork, load_mobility
+from reprise.edge_intervention.solver import frank_wolfe
 from reprise.edge_intervention.spectrum import leading_triples
 
 _PARTS = ("weights.npz", "beta_poi.npy", "cbg_population.npy", "poi_indexes.npy")

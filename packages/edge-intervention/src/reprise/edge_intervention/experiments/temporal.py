@@ -134,8 +134,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "C14",
-            "Frank-Wolfe over all weeks lowers log₁₀ σ₁ of their product below uniform, weighted and every split of the "
-            "budget by weeks, WA",
+            "Frank-Wolfe over all weeks lowers log₁₀ σ₁ of their product below uniform, weighted and every split of "
+            "the budget by weeks, WA",
             "poster, for Chicago and Houston",
             None,
             "direction",
@@ -152,9 +152,7 @@ EXPERIMENT = Experiment(
             "poster, for Chicago and Houston",
             None,
             "direction",
-            all_of(
-                *(beats(_infections("global"), _infections(method)) for method in ("uniform", "weekly, weight"))
-            ),
+            all_of(*(beats(_infections("global"), _infections(method)) for method in ("uniform", "weekly, weight"))),
         ),
     ],
 )

@@ -22,7 +22,6 @@ from reprise.edge_intervention.objectives import (
     next_generation_objective,
 )
 from reprise.edge_intervention.results import InterventionResult, StepRecord
-from reprise.edge_intervention.spectrum import leading_triples
 from reprise.edge_intervention.step_sizes import brent, grid_minimum, open_loop
 from reprise.edge_intervention.validation import integer, number, one_of
 from reprise.edge_intervention.weights import as_weights, finished, with_data
@@ -85,8 +84,8 @@ def frank_wolfe(
         At most so many (T).
     objective : {"spectral", "next_generation", "mean_field"}, Objective or callable
         The sum of the squared `rank` largest singular values; the same of the next generation of infections (needs
-        `beta_poi` and `population`); the expected number of nodes ever infected (needs torch; not convex); or a function
-        from weights to value and gradient on the edges.
+        `beta_poi` and `population`); the expected number of nodes ever infected (needs torch; not convex); or a
+        function from weights to value and gradient on the edges.
     budget_fraction : float
         The budget as a share of all weight, instead of `budget`.
     power : {1, 2}
@@ -131,9 +130,10 @@ def frank_wolfe(
     Notes
     -----
     The objective is convex (``Σ σ_k²`` is the largest ``‖PM‖_F²`` over projectors P of rank r) and the feasible set a
-    polytope. For rank 1 with a simple top singular value the error falls like O(1/t); for rank > 1 plain Frank-Wolfe can
-    stall where σ_r = σ_{r+1}, which the smoothed gradient repairs. One step takes one truncated singular value
-    decomposition, O(q nnz), and a selection, O(nnz); a grid step takes at most 10 more, a Brent step 8.
+    polytope. Where σ_r > σ_{r+1} along the way the error falls like O(1/t); plain Frank-Wolfe can stall where they
+    meet, which happens for rank 1 too, and which the smoothed gradient (``smoothing=0.5``) repairs. One step takes one
+    truncated singular value decomposition, O(q nnz), and a selection, O(nnz); a grid step takes at most 10 more, a
+    Brent step 8.
 
     References
     ----------
@@ -157,7 +157,9 @@ def frank_wolfe(
         one_of("mode", mode, ("paper",))
         power, step, smoothing, line_search_power, spend_remaining = 2, "grid", 0.0, 1, True
     region = FeasibleSet(matrix, budget, budget_fraction, cost, floor)
-    chosen, title = _objective(objective, matrix, rank, power, smoothing, beta_poi, population, beta, p0, horizon, device)
+    chosen, title = _objective(
+        objective, matrix, rank, power, smoothing, beta_poi, population, beta, p0, horizon, device
+    )
     begin = _start(start, matrix, region)
     search = power if line_search_power is None else power_of(line_search_power)
     rules = Rules(steps, step, tol, search, mode is None, rank)
@@ -297,9 +299,7 @@ def _objective(
             return SpectralObjective(rank, power, amount), title
         if beta_poi is None or population is None:
             raise TypeError("objective 'next_generation' needs beta_poi and population")
-        made = next_generation_objective(
-            beta_poi, population, matrix.shape, rank=rank, power=power, smoothing=amount
-        )
+        made = next_generation_objective(beta_poi, population, matrix.shape, rank=rank, power=power, smoothing=amount)
         return made, title
     if hasattr(objective, "linearise") and hasattr(objective, "value"):
         return objective, type(objective).__name__
@@ -333,4 +333,4 @@ def _start(start: Any, matrix: sparse.csr_array, region: FeasibleSet) -> np.ndar
     data[np.abs(data) < 1e-9 * matrix.data] = 0.0
     if not region.contains(data):
         raise ValueError("start must be feasible: between floor and weight on every edge, and within the budget")
-    return np.clip(data, region.floor, matrix.data)
+    return np.asarray(np.clip(data, region.floor, matrix.data))
