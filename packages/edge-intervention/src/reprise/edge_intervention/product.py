@@ -60,7 +60,7 @@ class GrowthChain:
 
     def forward(self, week: sparse.csr_array, block: np.ndarray) -> np.ndarray:
         """Return ``K block / scale``."""
-        return np.asarray((week @ block if self.square else week @ (week.T @ block)) / self.scale
+        return np.asarray(week @ block if self.square else week @ (week.T @ block)) / self.scale
 
     def backward(self, week: sparse.csr_array, block: np.ndarray) -> np.ndarray:
         """Return ``Kᵀ block / scale``."""

@@ -80,7 +80,7 @@ def optimal_sdp(
     size = sum(matrix.shape)
     if size > LIMIT:
         raise ProblemTooLargeError(
-            f"n + m must be at most {LIMIT} for the exact program, got {size}: use frank_wolfe, which gives a lower bound"
+            f"n + m must be at most {LIMIT} for the exact program, got {size}: use frank_wolfe, with its lower bound"
         )
     region = FeasibleSet(matrix, budget, budget_fraction, cost, floor)
     try:

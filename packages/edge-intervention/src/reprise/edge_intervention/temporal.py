@@ -180,15 +180,7 @@ def split_budget(
     one_of("how", how, SPLITS)
     totals = np.array([float(week.sum()) for week in weeks])
     left = absolute_budget(_joined(weeks)[0], budget, budget_fraction)
-    index = np.arange(len(weeks))
-    share = {
-        "uniform": lambda: np.ones(len(weeks)),
-        "weight": lambda: totals,
-        "sigma": lambda: np.array([float(leading_triples(week, 1).values[0]) for week in weeks]),
-        "exponential": lambda: np.exp(-index.astype(float)),
-        # Only weeks before are full when a later one is reached.
-        "one_shot": lambda: np.where(index == 0, 1.0, 0.0),
-    }[how]()
+    share = _proportions(weeks, totals, how)
     given = np.zeros(len(weeks))
     for _ in range(2 * len(weeks)):
         open_weeks = given < totals * (1 - 1e-12)
@@ -201,6 +193,19 @@ def split_budget(
         given += more
         left -= float(more.sum())
     return given
+
+
+def _proportions(weeks: list[sparse.csr_array], totals: np.ndarray, how: str) -> np.ndarray:
+    index = np.arange(len(weeks))
+    if how == "uniform":
+        return np.ones(len(weeks))
+    if how == "weight":
+        return totals
+    if how == "sigma":
+        return np.array([float(leading_triples(week, 1).values[0]) for week in weeks])
+    if how == "exponential":
+        return np.exp(-index.astype(float))
+    return np.where(index == 0, 1.0, 0.0)
 
 
 def same_shape(Ws: Sequence[Any]) -> list[sparse.csr_array]:
