@@ -229,7 +229,7 @@ def _methods(loaded: _Loaded, given: dict[str, Any], rank: int, steps: int, psi:
         yield name.replace("_", " "), getattr(baselines, name)(W, **given)
     yield "Frank-Wolfe", frank_wolfe(W, rank=rank, steps=steps, **given).weights
     if loaded.mobility is not None:
-        extra = {"beta_poi": loaded.mobility.beta_poi * psi, "population": loaded.mobility.population}
+        extra: dict[str, Any] = {"beta_poi": loaded.mobility.beta_poi * psi, "population": loaded.mobility.population}
         found = frank_wolfe(W, rank=rank, steps=steps, objective="next_generation", **extra, **given)
         yield "next generation", found.weights
 

@@ -209,12 +209,14 @@ def run(
             best, best_value = data, value
     if spend_remaining:
         best, best_value = _spend(objective, matrix, region, best, best_value, warm, force=not rules.keep_best)
+    # Convex combinations leave the bounds by a last bit.
+    best = np.clip(best, region.floor, matrix.data)
     bounded = np.isfinite(bound)
     # Rounding must not leave a bound above the value that it bounds.
     bound = min(bound, best_value) if bounded else np.nan
     gap = best_value - bound if bounded else gap
     return InterventionResult(
-        weights=finished(matrix, np.maximum(best, 0.0)),
+        weights=finished(matrix, best),
         objective=best_value,
         lower_bound=float(bound),
         gap=float(gap),

@@ -110,6 +110,7 @@ def frank_wolfe_temporal(
         size = open_loop(t)
         history.append(StepRecord(t, found.log_objective, gap, np.nan, size))
         data = (1 - size) * data + size * vertex
+        data = np.minimum(data, joined.data)  # a convex combination leaves its bounds by a last bit
         found = chain.spectrum(_parts(weeks, data, ends))
         if found.log_objective < best_spectrum.log_objective:
             best, best_spectrum = data, found
@@ -204,7 +205,7 @@ def _proportions(weeks: list[sparse.csr_array], totals: np.ndarray, how: str) ->
     if how == "sigma":
         return np.array([float(leading_triples(week, 1).values[0]) for week in weeks])
     if how == "exponential":
-        return np.exp(-index.astype(float))
+        return np.asarray(np.exp(-index.astype(float)))
     return np.where(index == 0, 1.0, 0.0)
 
 
