@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
 from reprise.edge_intervention.centrality import entries_on_edges
+from reprise.edge_intervention.errors import ConvergenceError
 from reprise.edge_intervention.spectrum import DENSE, leading_triples
 
 
@@ -95,7 +96,10 @@ class GrowthChain:
                 rmatmat=apply_transposed,
                 dtype=np.float64,
             )
-            left, values, right_t = svds(operator, self.rank, v0=ones if start is None else start, tol=1e-9)
+            try:
+                left, values, right_t = svds(operator, self.rank, v0=ones if start is None else start, tol=1e-9)
+            except ArpackError as error:
+                raise ConvergenceError(f"the singular vectors of the product did not converge: {error}") from error
             order = np.argsort(-values, kind="stable")
             left, values, right = left[:, order], values[order], right_t[order].T
         total = len(weeks) * np.log(self.scale)

@@ -133,9 +133,14 @@ def plot(table: pd.DataFrame) -> Figure:
             panels[line][column].set(xlabel=label, title=name if line == 0 else "")
     edges = table[table["kind"] == "edge"]
     drawn = [method for method in ("K-edge", "FW paper", "mean field") if (edges["method"] == method).any()]
-    for axes, method in zip(below.subplots(1, max(len(drawn), 1), squeeze=False)[0], drawn):
-        _network(axes, edges[edges["method"] == method])
+    lower = below.subplots(1, max(len(drawn), 1), squeeze=False)[0]
+    for axes, method in zip(lower, drawn):
+        image = _network(axes, edges[edges["method"] == method])
         axes.set_title(f"{edges['graph'].iloc[0]}, cut by {method}")
+    if drawn:
+        lower[0].set_ylabel("source, by weight")
+        bar = below.colorbar(image, ax=list(lower), label="share of edge cut", ticks=[0, 0.5, 1])
+        bar.ax.set_ylim(0, 1)
     return figure
 
 
@@ -151,27 +156,17 @@ def _bars(axes: Axes, rows: pd.DataFrame, name: str, what: str, which: int) -> N
     axes.set_ylim(len(methods) - 0.4, -0.6)
 
 
-def _network(axes: Axes, edges: pd.DataFrame) -> None:
-    """The largest nodes on a circle; kept edges thin and light, cut ones dark, as wide as their weight."""
+def _network(axes: Axes, edges: pd.DataFrame) -> Any:
+    """The edges among the largest nodes as a matrix: white none, light kept, dark cut."""
     count = int(max(edges["from"].max(), edges["to"].max())) + 1
-    angle = 2 * np.pi * np.arange(count) / count
-    x, y = np.cos(angle), np.sin(angle)
-    heaviest = float(edges["weight"].max())
-    ordered = edges.sort_values("cut")
-    for i, j, cut, weight in zip(*(ordered[name].to_numpy() for name in ("from", "to", "cut", "weight"))):
-        i, j = int(i), int(j)
-        dark = cut > 0.5
-        axes.plot(
-            [x[i], x[j]],
-            [y[i], y[j]],
-            color=COLOURS[0] if dark else "#cccccc",
-            linewidth=0.2 + 1.6 * weight / heaviest if dark else 0.2,
-            linestyle="-",
-            zorder=2 if dark else 1,
-        )
-    axes.plot(x, y, linestyle="none", marker="o", markersize=2, color="#222222", zorder=3)
-    axes.set_aspect("equal")
-    axes.axis("off")
+    grid = np.full((count, count), np.nan)
+    grid[edges["from"].to_numpy(dtype=int), edges["to"].to_numpy(dtype=int)] = edges["cut"]
+    image = axes.imshow(grid, cmap="Greys", vmin=-0.25, vmax=1.0, interpolation="nearest")
+    axes.set(xlabel="target, by weight", xticks=[0, count - 1], yticks=[0, count - 1])
+    axes.set_xticklabels(["1", str(count)])
+    axes.set_yticklabels(["1", str(count)])
+    axes.grid(False)
+    return image
 
 
 def _of(column: str, name: str, method: str) -> Callable[[pd.DataFrame], pd.Series]:
