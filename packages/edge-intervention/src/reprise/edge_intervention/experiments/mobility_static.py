@@ -203,7 +203,7 @@ def sigma(city: str, method: str) -> Callable[[pd.DataFrame], pd.Series]:
     """σ₁ of a method: one number."""
 
     def quantity(table: pd.DataFrame) -> pd.Series:
-        return select(table, {"kind": "run", "city": city, "method": method})["sigma"].iloc[:1]
+        return select(table, {"kind": "run", "city": city, "method": method})["sigma"].iloc[:1].reset_index(drop=True)
 
     return quantity
 

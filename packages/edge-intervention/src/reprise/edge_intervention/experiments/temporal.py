@@ -111,7 +111,7 @@ def growth(method: str) -> Any:
     """log₁₀ σ₁ of the product: one number, positive here, so that ratios mean something."""
 
     def quantity(table: pd.DataFrame) -> pd.Series:
-        return select(table, {"kind": "run", "method": method})["growth"].iloc[:1]
+        return select(table, {"kind": "run", "method": method})["growth"].iloc[:1].reset_index(drop=True)
 
     return quantity
 
