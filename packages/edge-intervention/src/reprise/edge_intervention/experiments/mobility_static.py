@@ -171,8 +171,9 @@ def _bars(axes: Axes, rows: pd.DataFrame, city: str, shown: tuple[str, ...]) -> 
     for place, method in enumerate(methods):
         if method in PAPER.get(city, {}):
             axes.plot(PAPER[city][method][1], place, marker="D", color=COLOURS[1], linestyle="none", markersize=4)
-    axes.set(title=city, xscale="log", yticks=range(len(methods)), yticklabels=methods, xlabel="infections, thousands")
-    axes.invert_yaxis()
+    scale = "log" if max(mean) > 25 * max(min(mean), 1e-9) else "linear"
+    axes.set(title=city, xscale=scale, yticks=range(len(methods)), yticklabels=methods, xlabel="infections, thousands")
+    axes.set_ylim(len(methods) - 0.4, -0.6)
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, city: str) -> None:
