@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
 
 PUSHES, WORK = 0, 1
 
@@ -81,7 +81,7 @@ def restart_mass(columns, column, node):
     return columns.restart[node] if len(columns.restart) else 1.0
 
 
-@kernel
+@long_kernel
 def push_forward(graph, columns, column, tail, alpha, epsilon):
     """Push the waiting nodes, which fill the queue up to `tail`, and all that they make wait."""
     p, r = columns.estimate[column], columns.residual[column]
@@ -121,7 +121,7 @@ def push_forward(graph, columns, column, tail, alpha, epsilon):
     columns.counts[column, WORK] += work
 
 
-@kernel
+@long_kernel
 def push_reverse(graph, columns, column, tail, alpha, epsilon):
     """Push the waiting nodes, which fill the queue up to `tail`, and all that they make wait."""
     p, r = columns.estimate[column], columns.residual[column]
@@ -180,7 +180,7 @@ def enqueue(graph, columns, column, node, tail, epsilon, forward):
     return tail
 
 
-@kernel
+@long_kernel
 def push_all(graph, columns, column, nodes, alpha, epsilon, forward):
     """Push wherever the residual is too large: a static computation, O(nodes) more than its pushes."""
     tail = 0
@@ -189,7 +189,7 @@ def push_all(graph, columns, column, nodes, alpha, epsilon, forward):
     push(graph, columns, column, tail, alpha, epsilon, forward)
 
 
-@kernel
+@long_kernel
 def push_from(graph, columns, column, node, alpha, epsilon, forward):
     """Push a node and all that it makes wait: a static computation that touches no other node."""
     tail = enqueue(graph, columns, column, node, 0, epsilon, forward)
