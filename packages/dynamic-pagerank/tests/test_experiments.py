@@ -5,7 +5,7 @@ import pytest
 from reprise.core import MissingData, read_record, run_experiment
 from reprise.dynamic_pagerank.paper import PAPER
 
-SURE = {"P1", "P2", "P2b", "P5b", "B2"}
+SURE = {"P1", "P1b", "P2", "P2b", "P5b", "B2"}
 
 
 def has_data(name):

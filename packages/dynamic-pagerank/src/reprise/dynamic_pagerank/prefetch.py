@@ -9,6 +9,8 @@ those a few places later are looked up, so that their waits overlap.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -24,8 +26,7 @@ from reprise.dynamic_pagerank.edges import edge_key
 FAR, NEAR = 12, 6
 
 
-@intrinsic
-def fetch(typingctx, array, index):
+def _fetch(typingctx, array, index):
     """Ask for the cache line of ``array[index]``, one-dimensional; any index is allowed, as nothing is read."""
 
     def generate(context, builder, signature, arguments):
@@ -39,6 +40,9 @@ def fetch(typingctx, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
+
+
+fetch: Any = intrinsic(_fetch)
 
 
 @kernel

@@ -18,6 +18,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank.compiled import kernel, long_kernel
+from reprise.dynamic_pagerank.prefetch import FAR, NEAR, fetch
 
 PUSHES, WORK = 0, 1
 
@@ -92,6 +93,12 @@ def push_forward(graph, columns, column, tail, alpha, epsilon):
     head, pushes, work = 0, 0, 0
     while head != tail:
         node = queue[head]
+        if (tail - head) & mask > FAR:
+            coming = np.int64(queue[(head + FAR) & mask])
+            fetch(start, coming)
+            fetch(count, coming)
+            fetch(r, coming)
+            fetch(pool, start[queue[(head + NEAR) & mask]])
         head = (head + 1) & mask
         waiting[node] = 0
         rest = r[node]
@@ -133,6 +140,12 @@ def push_reverse(graph, columns, column, tail, alpha, epsilon):
     head, pushes, work = 0, 0, 0
     while head != tail:
         node = queue[head]
+        if (tail - head) & mask > FAR:
+            coming = np.int64(queue[(head + FAR) & mask])
+            fetch(start, coming)
+            fetch(count, coming)
+            fetch(r, coming)
+            fetch(pool, start[queue[(head + NEAR) & mask]])
         head = (head + 1) & mask
         waiting[node] = 0
         rest = r[node]
