@@ -76,7 +76,9 @@ def plot(table: pd.DataFrame) -> Figure:
     rebased = table[table["rebased"].notna()]
     axes.plot(rebased["updates"] / 1e6, rebased["rebased"], "k_", markersize=12, label="after rebase()")
     axes.axhline(1e-12, color="#777777", linestyle=":")
-    axes.text(0.98, 6e-13, "claimed", color="#777777", fontsize=8, ha="right", transform=axes.get_yaxis_transform())
+    axes.text(
+        0.98, 6e-13, "claimed", color="#777777", fontsize=8, ha="right", va="top", transform=axes.get_yaxis_transform()
+    )
     axes.set(yscale="log", xlabel="updates, millions", ylabel="largest violation of the invariant")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
     return figure
