@@ -13,6 +13,7 @@ from .eigen import Eigenpairs, eigsh
 from .explain import Explanation, LayerShare, explain
 from .linear import Combination, FromProduct, Matrix, SymmetricOperator
 from .operators import EmpiricalFisher, GaussNewton, Hessian
+from .optim import NSO, SAM
 from .parameters import ParameterSpace
 from .per_example import ExampleTraces, per_example_quadratic, per_example_traces
 from .positive import quadratic_positive
@@ -21,6 +22,8 @@ from .trace import Estimate, trace
 from .watch import Watch, watch
 
 __all__ = [
+    "NSO",
+    "SAM",
     "Combination",
     "CurvatureOperator",
     "DiagonalEstimate",
