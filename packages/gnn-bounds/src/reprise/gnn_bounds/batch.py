@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from reprise.gnn_bounds.diffusion import Kind, diffusion_matrix
+from reprise.gnn_bounds.diffusion import KINDS, Kind, diffuse
 from reprise.gnn_bounds.graphs import Graph, as_graphs
 from reprise.gnn_bounds.spectral import stack
+from reprise.gnn_bounds.validation import choice
 
 
 class Propagation:
@@ -64,12 +66,8 @@ class _Product(torch.autograd.Function):
 
 
 def _tensor(matrix: sparse.csr_array, dtype: torch.dtype) -> Tensor:
-    import warnings
-
-    pointers, indices = (
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-    )
+    pointers = torch.from_numpy(matrix.indptr.astype(np.int64))
+    indices = torch.from_numpy(matrix.indices.astype(np.int64))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         warnings.filterwarnings("ignore", message="Sparse invariant checks")
@@ -160,7 +158,8 @@ def prepare(graphs: Sequence[Any], labels: Any = None, *, kind: Kind = "gcn", **
     widths = {part.shape[1] for part in features}
     if len(widths) > 1:
         raise ValueError(f"graphs must all have the same number of features, got {sorted(widths)}")
-    diffusions = [diffusion_matrix(graph.adjacency, kind, **options) for graph in found]
+    choice("kind", kind, KINDS)
+    diffusions = [diffuse(graph.adjacency, kind, **options) for graph in found]
     return Prepared(features, diffusions, label_tensor(found, labels))
 
 

@@ -132,7 +132,11 @@ def diffusion_matrix(
     [[0.5, 0.5], [0.5, 0.5]]
     """
     choice("kind", kind, KINDS)
-    matrix = adjacency_matrix(adj, nodes=nodes)
+    return diffuse(adjacency_matrix(adj, nodes=nodes), kind, epsilon=epsilon, alpha=alpha)
+
+
+def diffuse(matrix: sparse.csr_array, kind: Kind, *, epsilon: float = 0.0, alpha: float = 0.15) -> sparse.csr_array:
+    """`diffusion_matrix` of an adjacency matrix that `adjacency_matrix` has checked."""
     size = matrix.shape[0]
     identity = sparse.csr_array(sparse.eye_array(size, format="csr"))
     if kind == "adjacency":

@@ -1,7 +1,7 @@
 """Noise-stable fine-tuning of a pretrained molecule network.
 
-The gradient of a step is ``λ ∇[ℓ(W) + penalty] + (1 − λ)/(2k) Σ_j [∇ℓ(W + U_j) + ∇ℓ(W − U_j)]``: the penalty, a distance to
-the pretrained weights, stands in the clean term only, and is thereby scaled by λ (as in the authors' code).
+The gradient of a step is ``λ ∇[ℓ(W) + penalty] + (1 − λ)/(2k) Σ_j [∇ℓ(W + U_j) + ∇ℓ(W − U_j)]``: the penalty, a
+distance to the pretrained weights, stands in the clean term only, and is thereby scaled by λ (as in the authors' code).
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The Hessian measure of a trained graph network.
 
-It is the bound of the theorem with curvature in the place of norms: ``Σ_i √(B max_G v_iᵀ H_i⁺ v_i / N)``, with v_i how far
-layer i has moved from its initialisation, and H_i that layer's block of the Hessian of graph G's loss.
+It is the bound of the theorem with curvature in the place of norms: ``Σ_i √(B max_G v_iᵀ H_i⁺ v_i / N)``, with v_i how
+far layer i has moved from its initialisation, and H_i that layer's block of the Hessian of graph G's loss.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -179,15 +180,16 @@ def _positive_padded(
 ) -> Tensor:
     """vᵀH⁺v by Lanczos, for buckets of graphs of similar size at once."""
     prepared = prepare(graphs, labels.tolist(), kind=model.diffusion)
+    # a graph that is fitted well has a curvature below what float32 can divide by
+    model = copy.deepcopy(model).double()
     parameter = next(model.parameters())
     order = np.argsort([graph.nodes for graph in graphs], kind="stable")
     dense = Dense(model)
     data = []
     for first in range(0, len(order), bucket):
         part = order[first : first + bucket]
-        data.append(
-            _padded([prepared.diffusions[i] for i in part], [prepared.features[i] for i in part], model, parameter)
-        )
+        matrices, features = [prepared.diffusions[i] for i in part], [prepared.features[i] for i in part]
+        data.append(_padded(matrices, features, model, parameter))
     batches = [
         (inputs, labels[torch.from_numpy(order[first : first + bucket].copy())].to(parameter.device))
         for inputs, first in zip(data, range(0, len(order), bucket))
@@ -203,7 +205,7 @@ def _positive_padded(
             check=False,
             strategy="forward-over-reverse",
         )
-        vector = operator.space.flatten({f"network.{name}": move})
+        vector = operator.space.flatten({f"network.{name}": move.double()})
         if not bool(vector.any()):
             columns.append(torch.zeros(len(graphs), dtype=vector.dtype, device=vector.device))
             continue

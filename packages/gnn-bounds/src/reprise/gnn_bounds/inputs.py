@@ -66,9 +66,7 @@ def losses(model: nn.Module, data: list[Any], changed: dict[str, Tensor] | None 
         if outputs.ndim != 2 or len(outputs) != len(target):
             raise ValueError(f"model must return one row per graph ({len(target)}), got shape {tuple(outputs.shape)}")
         if int(target.max()) >= outputs.shape[1]:
-            raise ValueError(
-                f"labels must be below the number of outputs ({outputs.shape[1]}), got {int(target.max())}"
-            )
+            raise ValueError(f"labels must be below {outputs.shape[1]}, the number of outputs, got {int(target.max())}")
         values.append(nn.functional.cross_entropy(outputs.double(), target, reduction="none"))
     return torch.cat(values)
 

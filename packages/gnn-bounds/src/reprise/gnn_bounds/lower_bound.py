@@ -1,9 +1,9 @@
 """The matching lower bound: data on which the gap is as large as the bound says, in closed form.
 
 One fixed graph with leading eigenpair P u = ‖P‖ u (u > 0, ‖u‖ = 1), features X = u, identity activations and scalar
-weights |w_i| ≤ s_i give outputs ``f = κ ‖P‖^(l−1) Π w_i`` with κ = 1ᵀu/n, at most ``F = κ ‖P‖^(l−1) Π s_i``. Labels are fair
-coins y = ±1, and the loss is F − y f. The empirical risk is least at f = F sign(ȳ), where the gap is F |ȳ|: on average
-F √(2/(πN)).
+weights |w_i| ≤ s_i give outputs ``f = κ ‖P‖^(l−1) Π w_i`` with κ = 1ᵀu/n, at most ``F = κ ‖P‖^(l−1) Π s_i``. Labels
+are fair coins y = ±1, and the loss is F − y f. The empirical risk is least at f = F sign(ȳ),
+where the gap is F |ȳ|: on average F √(2/(πN)).
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def lower_bound_gap(
     mean_label = 2 * positives / N - 1
     empirical = factor - mean_label[:, None] * outputs  # (trials, 2)
     chosen = empirical.argmin(axis=1)
-    population = factor - 0.0 * outputs[chosen]  # labels are fair coins: E[y] = 0
-    gaps = population - empirical[np.arange(trials), chosen]
+    # labels are fair coins, so that every predictor has the population risk F − E[y] f = F
+    gaps = factor - empirical[np.arange(trials), chosen]
     gap = float(gaps.mean())
     stderr = float(gaps.std(ddof=1) / math.sqrt(trials)) if trials > 1 else math.nan
     return LowerBoundGap(gap, stderr, factor, gap * math.sqrt(N) / factor)

@@ -1,7 +1,7 @@
 """The graph network for molecules of Hu et al. (ICLR 2020) with GCN layers, from pretrained weights.
 
-Five layers ``h ← BatchNorm(Σ_j d̃_i^(-1/2) d̃_j^(-1/2) (W h_j + e₁[type] + e₂[direction]))`` over both directions of every
-bond and self-loops, ReLU after all but the last, dropout, the mean over atoms, and a linear head.
+Five layers ``h ← BatchNorm(Σ_j d̃_i^(-1/2) d̃_j^(-1/2) (W h_j + e₁[type] + e₂[direction]))`` over both directions of
+every bond and self-loops, ReLU after all but the last, dropout, the mean over atoms, and a linear head.
 """
 
 from __future__ import annotations

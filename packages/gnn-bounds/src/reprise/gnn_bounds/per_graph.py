@@ -1,11 +1,11 @@
 """The bound graph by graph: what each tightening gains, and which graphs set the bound.
 
-The paper multiplies the largest ‖X‖ of the set with the largest ‖P_G‖^(l−1). Each step below only replaces an inequality
+The paper multiplies the largest ‖X‖ of the set with the largest ‖P_G‖^(l−1). Each step below replaces an inequality
 by a sharper one:
 
 1. *per graph*: the largest product of one graph, instead of the product of two maxima;
-2. *mean features*: ‖X‖_F/√n instead of ‖X‖₂. The mean over nodes costs a factor 1/√n, and nonlinearities act on entries,
-   so that the norm that passes through them is Frobenius';
+2. *mean features*: ‖X‖_F/√n instead of ‖X‖₂. The mean over nodes costs a factor 1/√n, and nonlinearities act on
+   entries, so that the norm that passes through them is Frobenius';
 3. *first round*: ‖P_G‖^(l−2) for networks with H⁽⁰⁾ = 0, whose first round sees no neighbours.
 """
 

@@ -16,7 +16,6 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from reprise.gnn_bounds.diffusion import is_symmetric
 from reprise.gnn_bounds.validation import positive
 
 Array = np.ndarray[Any, Any]
@@ -90,7 +89,10 @@ def spectral_norms(matrices: Sequence[Any], *, tol: float = 1e-8) -> Array:
     blocks = [_matrix(matrix, index) for index, matrix in enumerate(matrices)]
     if not blocks:
         raise ValueError("matrices must hold at least one matrix, got none")
-    symmetric = np.array([is_symmetric(block) for block in blocks])
+    whole = stack(blocks)
+    if not np.isfinite(whole.data).all():
+        raise ValueError("matrices must be finite")
+    symmetric = _symmetric_blocks(whole, np.cumsum([0, *(block.shape[0] for block in blocks)]))
     values = np.empty(len(blocks))
     for flag in (True, False):
         chosen = np.flatnonzero(symmetric == flag)
@@ -136,15 +138,31 @@ def stack(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
 
 def _matrix(matrix: Any, index: int) -> sparse.csr_array:
     try:
-        found = sparse.csr_array(matrix if sparse.issparse(matrix) else np.asarray(matrix, dtype=np.float64))
-        found = found.astype(np.float64)
+        if isinstance(matrix, sparse.csr_array) and matrix.dtype == np.float64:
+            found = matrix
+        elif sparse.issparse(matrix):
+            found = sparse.csr_array(matrix).astype(np.float64)
+        else:
+            array = np.asarray(matrix.detach().cpu() if hasattr(matrix, "detach") else matrix)
+            if np.iscomplexobj(array):
+                raise TypeError
+            found = sparse.csr_array(array.astype(np.float64))
     except (TypeError, ValueError) as error:
         raise TypeError(f"matrices[{index}] must be a matrix of real numbers, got {type(matrix).__name__}") from error
     if found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] == 0:
         raise ValueError(f"matrices[{index}] must be square with at least one row, got shape {found.shape}")
-    if not np.isfinite(found.data).all():
-        raise ValueError(f"matrices[{index}] must be finite")
     return found
+
+
+def _symmetric_blocks(whole: sparse.csr_array, starts: Array) -> Array:
+    """Which blocks of a block-diagonal matrix are symmetric, (G,)."""
+    difference = abs(sparse.csr_array(whole - whole.T))
+    largest = float(abs(whole).max()) if whole.nnz else 0.0
+    rows = np.repeat(np.arange(whole.shape[0]), np.diff(difference.indptr))[difference.data > 1e-12 * largest]
+    odd = np.searchsorted(starts, rows, side="right") - 1
+    flags = np.ones(len(starts) - 1, dtype=bool)
+    flags[odd] = False
+    return flags
 
 
 def _arpack(block: sparse.csr_array, tol: float, symmetric: bool) -> float:

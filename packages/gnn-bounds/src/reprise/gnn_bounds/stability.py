@@ -1,4 +1,4 @@
-"""Noise stability: how much noise in the weights raises the loss of a graph network (a Hessian trace without Hessian)."""
+"""Noise stability: how much noise in the weights raises the loss (a trace of the Hessian, without Hessian)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reprise.gnn_bounds.diffusion import KINDS, Kind, diffusion_matrix
+from reprise.gnn_bounds.diffusion import KINDS, Kind, diffuse
 from reprise.gnn_bounds.graphs import Graph, as_graphs
 from reprise.gnn_bounds.spectral import spectral_norms
 from reprise.gnn_bounds.validation import choice
@@ -98,10 +98,10 @@ def graph_statistics(
         norms = np.ones(len(found))
     else:
         base: Kind = "adjacency" if kind == "gin" else kind
-        blocks = [diffusion_matrix(graph.adjacency, base, alpha=alpha) for graph in found]
+        blocks = [diffuse(graph.adjacency, base, alpha=alpha) for graph in found]
         norms = spectral_norms(blocks, tol=tol)
         if kind == "gin":
-            diffusion_matrix(found[0].adjacency, "gin", epsilon=epsilon)  # checks epsilon
+            diffuse(found[0].adjacency, "gin", epsilon=epsilon)  # checks epsilon
             norms = norms + 1 + epsilon
     features = [_feature_norms(graph) for graph in found]
     spectral, row, mean = (np.array(column) for column in zip(*features))
