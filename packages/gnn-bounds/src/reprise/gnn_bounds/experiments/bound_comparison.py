@@ -199,8 +199,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "B2c",
-            "for GCN the advantage over Liao et al. grows with depth: l = 6 over l = 2, at least 100 times on both sets "
-            "(shown: IMDB-B)",
+            "for GCN the advantage over Liao et al. grows with depth: l = 6 over l = 2, at least 100 times on both sets"
+            " (shown: IMDB-B)",
             "the graph drops out of the bound of a GCN",
             None,
             "direction",

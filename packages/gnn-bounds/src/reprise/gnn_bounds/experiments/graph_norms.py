@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "B1d",
-            "on both sets of collaboration networks the maximum degree is at least twice the largest ‖A‖₂ (shown: IMDB-B)",
+            "on IMDB-B and IMDB-M the maximum degree is at least twice the largest ‖A‖₂ (shown: IMDB-B)",
             "Figure 1",
             None,
             "direction",

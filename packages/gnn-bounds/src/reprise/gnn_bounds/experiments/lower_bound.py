@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import sparse
 
-from reprise.core import Claim, Context, Experiment, all_of, slope, values, within
+from reprise.core import Claim, Context, Experiment, all_of, loglog_slope, slope, values, within
 from reprise.core.figures import COLOURS, MARKERS
 from reprise.gnn_bounds.experiments.data import TU, graphs_of
 from reprise.gnn_bounds.experiments.degree_scaling import regular, star
@@ -125,7 +125,7 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "B4",
-            "gap·√N/F is √(2/π) on a star, a cycle and a real graph, on average over N, at l = 2 and 4 (shown: the star)",
+            "gap·√N/F, averaged over N, is √(2/π) on a star, a cycle and a real graph, l = 2 and 4 (shown: the star)",
             "theorem on the lower bound",
             round(LIMIT, 4),
             "number",
