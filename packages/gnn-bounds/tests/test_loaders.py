@@ -63,10 +63,10 @@ def test_absent_files_are_said_to_be_absent(tmp_path):
     for load in (load_tu, load_molecules, MoleculeGCN.from_pretrained):
         with pytest.raises(FileNotFoundError, match="there is no"):
             load(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match="_graph_indicator.txt"):
+    with pytest.raises(FileNotFoundError, match="_graph_indicator"):
         load_tu(tmp_path)
     (tmp_path / "text.npz").write_text("text")
-    with pytest.raises(ValueError, match="is no .npz file"):
+    with pytest.raises(ValueError, match=r"is no \.npz file"):
         load_molecules(tmp_path / "text.npz")
     with pytest.raises(ValueError, match="is no safetensors file"):
         MoleculeGCN.from_pretrained(tmp_path / "text.npz")

@@ -142,11 +142,12 @@ def test_a_head_of_another_width_is_refused():
 
 def test_molecules_that_do_not_fit_together_are_refused():
     good = molecules()
-    with pytest.raises(ValueError, match="bonds must name atoms"):
-        Molecules(
-            good.atoms, good.atom_ptr, good.bonds + [9, 0, 0, 0], good.bond_ptr, good.labels, good.split, good.tasks
-        )
-    with pytest.raises(ValueError, match="labels must have shape"):
-        Molecules(good.atoms, good.atom_ptr, good.bonds, good.bond_ptr, good.labels, good.split, ("one",))
-    with pytest.raises(ValueError, match="labels must lie between"):
-        Molecules(good.atoms, good.atom_ptr, good.bonds, good.bond_ptr, good.labels + 5, good.split, good.tasks)
+    arrays = {name: getattr(good, name) for name in good.__dataclass_fields__}
+    changes = [
+        ({"bonds": np.add(good.bonds, [9, 0, 0, 0])}, "bonds must name atoms"),
+        ({"tasks": ("one",)}, "labels must have shape"),
+        ({"labels": good.labels + 5}, "labels must lie between"),
+    ]
+    for change, message in changes:
+        with pytest.raises(ValueError, match=message):
+            Molecules(**(arrays | change))

@@ -158,6 +158,9 @@ def matrix_names(model: nn.Module) -> list[str]:
     ]
     kept = set(dict(model.named_parameters()))  # once where shared
     names = [name for name in names if name in kept]
+    if hasattr(model, "layer_names"):
+        ordered = [name for group in model.layer_names() for name in group]
+        names = [name for name in dict.fromkeys(ordered) if name in names]
     if not names:
         raise ValueError("model must have at least one weight matrix, got none")
     return names
