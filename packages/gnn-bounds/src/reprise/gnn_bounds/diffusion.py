@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-import networkx
+import networkx  # type: ignore[import-untyped]
 import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import networkx
+import networkx  # type: ignore[import-untyped]
 import numpy as np
 from scipy import sparse
 

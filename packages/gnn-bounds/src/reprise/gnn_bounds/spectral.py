@@ -118,7 +118,7 @@ def _norms(blocks: list[sparse.csr_array], tol: float, *, symmetric: bool) -> Ar
         symmetric,
         tol if symmetric else 2 * tol,
     )
-    values = values if symmetric else np.sqrt(values)
+    values = np.asarray(values if symmetric else np.sqrt(values))
     for index in np.flatnonzero(~converged):
         values[index] = _arpack(blocks[index], tol, symmetric)
     return values

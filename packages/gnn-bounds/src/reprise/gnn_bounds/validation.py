@@ -22,10 +22,11 @@ def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least or (most is not None and value > most):
+    found = int(value)
+    if found < least or (most is not None and found > most):
         wanted = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {wanted}, got {value}")
-    return int(value)
+        raise ValueError(f"{name} must be {wanted}, got {found}")
+    return found
 
 
 def number(
@@ -40,10 +41,10 @@ def number(
     ValueError
         If it is NaN, or outside.
     """
+    if not isinstance(value, (bool, Real)) and getattr(value, "ndim", None) == 0:
+        value = value.item()  # a tensor or array of one number
     if isinstance(value, bool) or not isinstance(value, Real):
-        if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
-            raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-        value = value.item()
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     found = float(value)
     if not (least <= found <= most) or (above is not None and not found > above):
         wanted = f"larger than {above:g}" if above is not None else f"between {least:g} and {most:g}"

@@ -29,7 +29,7 @@ class Settings:
     sets: tuple[str, ...] = ("BACE",)
     sigmas: tuple[float, ...] = (0.02,)
     clean_weights: tuple[float, ...] = (0.4,)  # λ
-    epochs: int = 4
+    epochs: int = 3
     trials: int = 2
     from_scratch: bool = True  # also without pretrained weights
     trace_molecules: int = 256
