@@ -26,6 +26,7 @@ class Settings:
     """Degrees, depths and the norms of all weights, which are held fixed."""
 
     degrees: tuple[int, ...] = tuple(2**power for power in range(2, 13))  # d
+    largest_regular: int = 512  # a regular graph has 2d² entries
     depths: tuple[int, ...] = (2, 4, 6)  # l
     spectral: float = 2.0  # s of every layer: with d s ≫ 1 sums of powers are their last term
     frobenius: float = 6.0
@@ -54,7 +55,8 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     )
     rows = []
     shared: Any = {"n": settings.graphs, "depth": depth}
-    for degree in settings.degrees:
+    most = max(settings.degrees) if cell["family"] == "star" else settings.largest_regular
+    for degree in (degree for degree in settings.degrees if degree <= most):
         graph = Graph(star(degree) if cell["family"] == "star" else regular(degree))
         stats, gcn = graph_statistics([graph], "adjacency"), graph_statistics([graph], "gcn")
         garg = garg2020(norms, stats, **shared)
