@@ -31,6 +31,9 @@ class Bound:
     log10_terms: Array
     parts: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "log10", float(self.log10))
+
     @property
     def value(self) -> float:
         """The bound itself; infinite where float64 cannot hold it."""
