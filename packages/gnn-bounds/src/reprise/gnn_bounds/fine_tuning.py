@@ -162,7 +162,7 @@ def fine_tune(
                     return loss
 
                 loss = optimizer.step(closure, penalised) if sigma > 0 else optimizer.step(closure)
-                total += float(loss) * len(part)
+                total += float(loss.detach()) * len(part)
             losses.append(total / len(training))
             scores = predict(model, molecules)
             validation.append(mean_auc(scores, molecules, "validation"))
