@@ -44,8 +44,9 @@ class Certificate:
 
     Notes
     -----
-    Adds to the row ``measure``, ``loss_bound`` (C) and, where the row has a ``validation_loss``, ``gap``: validation loss
-    minus the sample's loss. One forward-mode pass per layer over the sample. The measure's maximum is over the sample.
+    Adds to the row ``measure``, ``loss_bound`` (C) and, where the row has a ``validation_loss``, ``gap``: validation
+    loss minus the sample's loss. One forward-mode pass per layer over the
+    sample. The measure's maximum is over the sample.
 
     Examples
     --------

@@ -36,7 +36,8 @@ def symmetric_confusion(k: int, rate: float) -> Tensor:
 
     Notes
     -----
-    Its inverse is ``a I + b 11ᵀ`` with ``a = (k−1)/((1−ρ)(k−1) − ρ)`` and ``b = −ρ/((1−ρ)(k−1) − ρ)``. Replacing a share r of the labels by uniform ones (each may be drawn again) is ρ = r(k−1)/k.
+    Its inverse is ``a I + b 11ᵀ`` with ``a = (k−1)/((1−ρ)(k−1) − ρ)`` and ``b = −ρ/((1−ρ)(k−1) − ρ)``. Replacing a
+    share r of the labels by uniform ones (each may be drawn again) is ρ = r(k−1)/k.
 
     Examples
     --------
@@ -204,4 +205,3 @@ def _anchor(column: Tensor, quantile: float) -> int:
     limit = torch.quantile(column, quantile, interpolation="higher")
     kept = torch.where(column < limit, column, -1.0) if quantile < 1 and bool((column < limit).any()) else column
     return int(kept.argmax())
-

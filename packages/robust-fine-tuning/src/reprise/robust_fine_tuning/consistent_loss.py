@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -38,9 +39,9 @@ class ConsistentLoss(nn.Module):
 
     Notes
     -----
-    ``Σ_z F[y, z] ℓ̄(f(x), z) = ℓ(f(x), y)`` exactly: in expectation it is the loss on clean labels (Natarajan et al. 2013;
-    Ju, Li and Zhang 2022). F⁻¹ has negative entries, so that without a constraint training drives it to −∞ while the
-    clean loss grows: combine it with `LayerConstraints`. It is never clamped.
+    ``Σ_z F[y, z] ℓ̄(f(x), z) = ℓ(f(x), y)`` exactly: in expectation it is the loss on clean labels (Natarajan et al.
+    2013; Ju, Li and Zhang 2022). F⁻¹ has negative entries: without a constraint
+    training drives it to −∞ while the clean loss grows. Combine it with `LayerConstraints`. It is never clamped.
 
     Examples
     --------
@@ -88,7 +89,13 @@ class ConsistentLoss(nn.Module):
 
 
 def noisy_label_bound(
-    corrected_loss: float, confusion: Any, radii: dict[str, float], traces: dict[str, float], *, loss_bound: float, n: int
+    corrected_loss: float,
+    confusion: Any,
+    radii: dict[str, float],
+    traces: dict[str, float],
+    *,
+    loss_bound: float,
+    n: int,
 ) -> float:
     """The bound of Theorem 2.2 without its ε and higher-order term; a recalled form, see Notes.
 
@@ -113,10 +120,11 @@ def noisy_label_bound(
 
     Notes
     -----
-    Recalled from the literature, not read in the paper: where ‖F⁻¹‖_{1,∞} stands relative to the root may differ in print.
+    Recalled from the literature, not read in the paper: where ‖F⁻¹‖_{1,∞} stands relative to the root may differ in
+    print.
     """
     if radii.keys() != traces.keys():
         raise ValueError(f"traces must name the layers of radii ({', '.join(radii)}), got {', '.join(traces)}")
     factor = ConsistentLoss(confusion).noise_factor
-    weighted = sum(radii[name] * max(traces[name], 0.0) ** 0.5 for name in radii)
-    return corrected_loss + (loss_bound * factor / whole_number("n", n)) ** 0.5 * weighted
+    weighted = sum(radii[name] * math.sqrt(max(traces[name], 0.0)) for name in radii)
+    return corrected_loss + math.sqrt(loss_bound * factor / whole_number("n", n)) * weighted

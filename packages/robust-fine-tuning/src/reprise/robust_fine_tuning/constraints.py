@@ -1,7 +1,7 @@
 """Balls around the pretrained weights, one per layer, and the projection onto all of them after a step.
 
-Frobenius ball: W ← W^s + t·min(1, D/‖t‖_F) with t = W − W^s. Infinity-operator ball ("MARS", Gouk, Hospedales and Pontil
-2021): each row (output channel) of t is scaled to an ℓ1 norm of at most D. Batch normalisation: the diagonal
+Frobenius ball: W ← W^s + t·min(1, D/‖t‖_F) with t = W − W^s. Infinity-operator ball ("MARS", Gouk, Hospedales and
+Pontil 2021): each row (output channel) of t is scaled to an ℓ1 norm of at most D. Batch normalisation: the diagonal
 g = γ/√(running variance + 1e-6) stays within D of its pretrained value. The head's reference is zero.
 """
 
@@ -143,7 +143,7 @@ class BatchNormBall:
     def __init__(self, model: nn.Module, reference: Reference, radius: float) -> None:
         self.radius = real_number("batch_norm", radius, open_at_minimum=True)
         state = reference.state_dict() if isinstance(reference, nn.Module) else reference
-        self._layers: list[tuple[nn.Module, Tensor]] = []
+        self._layers: list[tuple[Tensor, Tensor, Tensor]] = []
         for name, layer in module("model", model).named_modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine and layer.running_var is not None:
                 prefix = f"{name}." if name else ""
@@ -154,17 +154,17 @@ class BatchNormBall:
                 if weight.shape != layer.weight.shape:
                     raise ValueError(f"reference[{prefix}weight] must have shape {tuple(layer.weight.shape)}")
                 centre = (weight / (variance + EPSILON).sqrt()).detach().to(layer.weight).clone()
-                self._layers.append((layer, centre))
+                self._layers.append((layer.weight, layer.running_var, centre))
         if not self._layers:
             raise ValueError("batch_norm: the model has no affine batch normalisation with running statistics")
 
     @torch.no_grad()
     def project_(self) -> None:
         """Clamp every g to its interval and set γ accordingly."""
-        for layer, centre in self._layers:
-            deviation = (layer.running_var + EPSILON).sqrt()  # type: ignore[operator]
-            scale = layer.weight / deviation
-            layer.weight.copy_(scale.clamp(centre - self.radius, centre + self.radius) * deviation)
+        for weight, variance, centre in self._layers:
+            deviation = (variance + EPSILON).sqrt()
+            scale = weight / deviation
+            weight.copy_(scale.clamp(centre - self.radius, centre + self.radius) * deviation)
 
 
 def layer_radii(

@@ -1,8 +1,8 @@
 """The Hessian distance measure: how far each layer has moved, weighted by the curvature that it moved through.
 
 Theorem 2.1 of Ju, Li and Zhang (ICML 2022): with v_i = vec(W_i − W_i^s), the loss of a fine-tuned network exceeds its
-training loss by about ``Σ_i √(C 𝓗_i / n)`` with ``𝓗_i = max_(x,y) v_iᵀ H_i⁺[ℓ(f(x), y)] v_i``, where H_i⁺ is the positive
-part of the Hessian of one example's loss in W_i alone (the diagonal block) and C the largest loss.
+training loss by about ``Σ_i √(C 𝓗_i / n)`` with ``𝓗_i = max_(x,y) v_iᵀ H_i⁺[ℓ(f(x), y)] v_i``, where H_i⁺ is the
+positive part of the Hessian of one example's loss in W_i alone (the diagonal block) and C the largest loss.
 """
 
 from __future__ import annotations

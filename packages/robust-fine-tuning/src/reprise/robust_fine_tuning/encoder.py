@@ -84,7 +84,8 @@ def pool(hidden: Tensor, mask: Tensor) -> Tensor:
     """Sentence vectors (B, 384) of norm √384: the mean of the hidden states over the mask, scaled."""
     weight = mask.to(hidden).unsqueeze(-1)
     mean = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1.0)
-    return SENTENCE_SCALE * nn.functional.normalize(mean, dim=-1)
+    vectors: Tensor = SENTENCE_SCALE * nn.functional.normalize(mean, dim=-1)
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def hidden_states(encoder: Encoder, tokens: Tokens, depth: int, *, batch_size: i
     found = torch.zeros(*tokens.ids.shape, WIDTH)
     # Texts of like length together: a batch costs as much as its longest.
     order = tokens.mask.sum(1).argsort(stable=True)
-    for index in order.split(batch_size):
+    for index in torch.split(order, batch_size):
         ids, mask = (part.to(device) for part in tokens.batch(index))
         found[index, : ids.shape[1]] = (encoder(ids, mask, depth) * mask.unsqueeze(-1)).cpu()
     return HiddenStates(found, tokens.mask)

@@ -61,7 +61,9 @@ def examples(name: str, data: Any, classes: int | None = None) -> tuple[Any, Ten
     if isinstance(inputs, tuple):
         inputs = tuple(tensor_of(f"{name}[0]", part) for part in inputs)
     elif not isinstance(inputs, (Tensor, Inputs)):
-        raise TypeError(f"{name}[0] must be a tensor, a tuple of tensors or have batch(index), got {type(inputs).__name__}")
+        raise TypeError(
+            f"{name}[0] must be a tensor, a tuple of tensors or have batch(index), got {type(inputs).__name__}"
+        )
     labels = class_labels(f"{name}[1]", labels, classes)
     for part in inputs if isinstance(inputs, tuple) else (inputs,):
         if isinstance(part, Tensor) and part.is_floating_point() and not bool(part.isfinite().all()):
@@ -75,7 +77,7 @@ def batches(name: str, data: Any, *, batch_size: int = 256) -> list[tuple[Any, T
     """`data` as a list of batches: from a pair ``(inputs, labels)``, or any iterable of such pairs."""
     if _is_pair(data):
         inputs, labels = examples(name, data)
-        return [(take(inputs, index), labels[index]) for index in torch.arange(len(labels)).split(batch_size)]
+        return [(take(inputs, index), labels[index]) for index in torch.split(torch.arange(len(labels)), batch_size)]
     if not isinstance(data, Iterable) or isinstance(data, (str, dict, Tensor)):
         raise TypeError(f"{name} must be a pair (inputs, labels) or an iterable of them, got {type(data).__name__}")
     found = [examples(name, batch) for batch in data]
@@ -96,4 +98,6 @@ def _is_pair(data: Any) -> bool:
 def logits_of(model: nn.Module, inputs: Any, count: int, *, batch_size: int = 256) -> Tensor:
     """The logits (count, k) of a model in its present mode."""
     device = next(model.parameters()).device
-    return torch.cat([call(model, take(inputs, index, device)) for index in torch.arange(count).split(batch_size)])
+    return torch.cat(
+        [call(model, take(inputs, index, device)) for index in torch.split(torch.arange(count), batch_size)]
+    )

@@ -108,7 +108,8 @@ def fine_tune(
     reweight : Reweight, optional
         Weight the examples of a batch by their losses; `loss` must be of the mean form.
     mixup : float
-        α of the Beta(α, α) that mixes pairs of inputs and of losses (Zhang et al. 2018), for inputs that are one tensor; 0 is off.
+        α of the Beta(α, α) that mixes pairs of inputs and of losses (Zhang et al. 2018); 0 is off. For inputs that are
+        one tensor.
     callbacks : iterable of ``callback(model, row)``
         After every epoch, in evaluation mode; may add entries to the row.
     seed : int
@@ -166,7 +167,7 @@ def fine_tune(
         model.train()
         criterion = plain if loss is None or epoch < loss_from else loss
         total = torch.zeros((), device=device)
-        for index in torch.randperm(len(labels), generator=order).split(batch_size):
+        for index in torch.split(torch.randperm(len(labels), generator=order), batch_size):
             x = take(inputs, index, device)
             batch = _Batch(index, labels[index].to(device), epoch, criterion, relabel, reweight, penalty)
             if mixer is not None:
@@ -176,19 +177,21 @@ def fine_tune(
                 batch.partner = torch.randperm(len(index), generator=order)
                 x = batch.share * x + (1 - batch.share) * x[batch.partner]
 
-            def closure(x: Any = x, batch: _Batch = batch) -> Tensor:
+            def closure(x: Any = x, batch: _Batch = batch) -> Any:
                 stepper.zero_grad()
                 value = batch.loss(call(model, x))
-                value.backward()
+                torch.autograd.backward(value)
                 return value
 
-            found = stepper.step(closure)
+            found: Any = stepper.step(closure)
             if constraints is not None:
                 constraints.project_()
             labels[index] = batch.labels.to(labels.device)
             total += found.detach() * len(index)
         if not bool(total.isfinite()):
-            raise ValueError(f"train: the loss is not finite after epoch {epoch}; take smaller steps or constrain layers")
+            raise ValueError(
+                f"train: the loss is not finite after epoch {epoch}; take smaller steps or constrain layers"
+            )
         row: dict[str, float] = {
             "epoch": epoch,
             "train_loss": float(total) / len(labels),

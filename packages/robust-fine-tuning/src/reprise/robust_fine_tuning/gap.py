@@ -101,7 +101,7 @@ def perturbed_loss(
     0.0
     """
     sigma, samples = real_number("sigma", sigma), whole_number("samples", samples)
-    parameters = [p for p in module("model", model).parameters() if p.requires_grad]
+    parameters: list[Tensor] = [p for p in module("model", model).parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("model has no parameter that requires a gradient")
     device = parameters[0].device
@@ -114,7 +114,7 @@ def perturbed_loss(
         with evaluating(model):
             for _ in range(samples):
                 draw = torch.randn(sum(sizes), generator=source)
-                parts = [piece.view_as(p).to(p) for piece, p in zip(draw.split(sizes), parameters)]
+                parts = [piece.view_as(p).to(p) for piece, p in zip(torch.split(draw, sizes), parameters)]
                 losses = []
                 for side in (sigma, -sigma) if two_sided else (sigma,):
                     torch._foreach_copy_(parameters, kept)

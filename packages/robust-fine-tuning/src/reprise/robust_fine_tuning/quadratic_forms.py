@@ -50,9 +50,11 @@ def batch_forms(
     """Values and error estimates (number of batches, L), with H the Hessian of a batch's mean loss."""
     if method == "ggn":
         # The form is linear in the matrix: the batch's value is the mean of its examples' values.
-        values, errors = example_forms(model, loss, data, moved, method, steps)
+        values, _ = example_forms(model, loss, data, moved, method, steps)
         sizes = [len(labels) for _, labels in data]
-        return torch.stack([part.mean(0) for part in values.split(sizes)]), torch.zeros(len(sizes), values.shape[1])
+        return torch.stack([part.mean(0) for part in torch.split(values, sizes)]), torch.zeros(
+            len(sizes), values.shape[1]
+        )
     if method == "exact":
         large = [name for name, v in moved.items() if v.numel() > LARGEST_EXACT]
         if large:

@@ -105,7 +105,9 @@ def choose_radii(
     if min(distances.values()) == 0:
         still = next(name for name, value in distances.items() if value == 0)
         raise ValueError(f"model: layer {still} did not move in the short run, so that its radius would be zero")
-    index = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[: whole_number("examples_used", examples_used)]
+    index = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[
+        : whole_number("examples_used", examples_used)
+    ]
     traces = largest_traces(trial, (take(inputs, index), labels[index]), layers=layers, probes=probes, seed=seed)
     raw = {name: distances[name] / math.sqrt(traces[name]) for name in distances}
     scale = budget / math.sqrt(sum(value**2 for value in raw.values()))

@@ -73,7 +73,9 @@ def _read(path: Path, classes: int) -> TextSet:
             continue
         label, _, text = line.strip().partition(" ")
         if not label.isdigit() or int(label) >= classes or not text:
-            raise ValueError(f"{path.name}, line {number}: expected 'label text' with a label below {classes}, got {line!r}")
+            raise ValueError(
+                f"{path.name}, line {number}: expected 'label text' with a label below {classes}, got {line!r}"
+            )
         texts.append(text)
         labels.append(int(label))
     return TextSet(tuple(texts), torch.tensor(labels), classes)

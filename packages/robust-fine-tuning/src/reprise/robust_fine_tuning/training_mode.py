@@ -25,7 +25,7 @@ def deterministic(model: nn.Module, *, eval_mode: bool) -> Iterator[None]:
     for name, part in model.named_modules():
         if part.training and _draws(part):
             raise ValueError(
-                f"model must be in evaluation mode: {name or 'model'} ({type(part).__name__}) is in train mode, so that "
+                f"model must be in evaluation mode: {name or 'model'} ({type(part).__name__}) is in train mode: "
                 "its output depends on chance or on the batch; call model.eval() or pass eval_mode=True"
             )
     try:
@@ -44,7 +44,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def _draws(part: nn.Module) -> bool:
     if isinstance(part, nn.modules.dropout._DropoutNd):
-        return part.p > 0
+        return bool(part.p > 0)
     if isinstance(part, nn.MultiheadAttention):
-        return part.dropout > 0
+        return bool(part.dropout > 0)
     return isinstance(part, _NOISY)
