@@ -72,7 +72,6 @@ def test_the_encoder_puts_like_sentences_near(encoder):
     vectors = pool(states.hidden, states.mask)
     torch.testing.assert_close(vectors.norm(dim=1), torch.full((3,), 384**0.5))
     cosine = vectors @ vectors.T / 384
-    # sentence-transformers gives 0.56 and 0.03 for these pairs' likes; the order is what is asked for
     assert cosine[0, 1] > 0.4 > 0.2 > cosine[0, 2]
 
 
@@ -104,7 +103,7 @@ def test_digits_are_split_without_overlap_and_pretrained_on_others():
     parts = (task.train, task.validation, task.test)
     assert [len(y) for _, y in parts[:2]] == [50, 150]
     rows = torch.cat([x for x, _ in parts])
-    assert len(rows) == len(torch.cat([y for _, y in parts])) <= 896
+    assert len(torch.unique(rows, dim=0)) == len(rows)
     assert {int(label) for label in torch.cat([y for _, y in parts])} == set(range(5))
     with pytest.raises(ValueError, match="n must be at most 500"):
         digits_transfer(501, 0)
@@ -117,7 +116,7 @@ def test_pickles_that_ask_for_more_than_arrays_are_refused(tmp_path):
 
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps({"data": Evil()}))
-    with pytest.raises(ValueError, match="refused builtins.print"):
+    with pytest.raises(ValueError, match=r"refused builtins\.print"):
         load_arrays(path)
     path.write_bytes(b"\x80")
     with pytest.raises(ValueError, match="cannot be read"):

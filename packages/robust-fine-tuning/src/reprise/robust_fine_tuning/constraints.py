@@ -253,7 +253,7 @@ class DistancePenalty(nn.Module):
     --------
     >>> model = nn.Linear(2, 1, bias=False)
     >>> penalty = DistancePenalty(model, {"weight": model.weight.detach() - 1.0}, 0.5)
-    >>> round(float(penalty()), 4)
+    >>> round(float(penalty().detach()), 4)
     1.0
     """
 

@@ -155,7 +155,7 @@ def layer_distances(
     Examples
     --------
     >>> model = nn.Linear(2, 2)
-    >>> layer_distances(model, {"weight": torch.zeros(2, 2)}) == {"weight": float(model.weight.norm())}
+    >>> layer_distances(model, {"weight": torch.zeros(2, 2)}) == {"weight": float(model.weight.detach().norm())}
     True
     """
     weights = weight_layers(model, layers)
