@@ -1,4 +1,4 @@
-"""vᵀHv of every example and layer: one forward-mode pass per layer against a double backward per example; and traces."""
+"""vᵀHv per example and layer: one forward-mode pass per layer against a double backward per example; and traces."""
 
 import torch
 from pyhessian import hessian as PyHessian
@@ -43,9 +43,11 @@ if __name__ == "__main__":
         x, y = torch.randn(256, 64), torch.arange(256) % 10
 
         def ours(model=model, state=state, x=x, y=y):
+            """All examples at once."""
             return hessian_distance(model, state, (x, y), method="ggn")
 
         def peer(model=model, moved=moved, x=x, y=y):
+            """One example after another."""
             return loop(model, moved, x, y)
 
         torch.testing.assert_close(ours().per_example, peer().detach(), rtol=1e-3, atol=1e-6)

@@ -34,6 +34,7 @@ if __name__ == "__main__":
     x, y = torch.randn(256, 256), torch.arange(256) % 10
 
     def closure():
+        """Loss of the batch."""
         return nn.functional.cross_entropy(model(x), y)
 
     ours = NSO(model.parameters(), torch.optim.SGD, sigma=0.01, lr=1e-4)

@@ -39,14 +39,17 @@ if __name__ == "__main__":
         moved = [p.detach().clone() for p in model.parameters()]
 
         def restore(model=model, moved=moved):
+            """Put the weights back to where they had moved."""
             with torch.no_grad():
                 torch._foreach_copy_(list(model.parameters()), moved)
 
         def first(ours=ours, restore=restore):
+            """Ours."""
             restore()
             ours.project_()
 
         def second(peer=peer, restore=restore, model=model):
+            """The walk."""
             restore()
             peer(model)
 
