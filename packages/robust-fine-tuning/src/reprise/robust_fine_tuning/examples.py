@@ -57,9 +57,9 @@ def examples(name: str, data: Any, classes: int | None = None) -> tuple[Any, Ten
         raise TypeError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
     inputs, labels = data
     if isinstance(inputs, (np.ndarray, list)):
-        inputs = tensor_of(f"{name}[0]", inputs)
+        inputs = _input(f"{name}[0]", inputs)
     if isinstance(inputs, tuple):
-        inputs = tuple(tensor_of(f"{name}[0]", part) for part in inputs)
+        inputs = tuple(_input(f"{name}[0]", part) for part in inputs)
     elif not isinstance(inputs, (Tensor, Inputs)):
         raise TypeError(
             f"{name}[0] must be a tensor, a tuple of tensors or have batch(index), got {type(inputs).__name__}"
@@ -84,6 +84,14 @@ def batches(name: str, data: Any, *, batch_size: int = 256) -> list[tuple[Any, T
     if not found:
         raise ValueError(f"{name} must hold at least one example, got none")
     return found
+
+
+def _input(name: str, value: Any) -> Tensor:
+    """A tensor as it is; anything else as a tensor, numbers with a point in torch's default precision, as models are."""
+    if isinstance(value, Tensor):
+        return value
+    tensor = tensor_of(name, value)
+    return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
 
 
 def _is_pair(data: Any) -> bool:
