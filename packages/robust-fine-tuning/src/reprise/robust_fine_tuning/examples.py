@@ -87,7 +87,7 @@ def batches(name: str, data: Any, *, batch_size: int = 256) -> list[tuple[Any, T
 
 
 def _input(name: str, value: Any) -> Tensor:
-    """A tensor as it is; anything else as a tensor, numbers with a point in torch's default precision, as models are."""
+    """A tensor as it is; arrays and lists of real numbers in the default precision, as models are."""
     if isinstance(value, Tensor):
         return value
     tensor = tensor_of(name, value)
