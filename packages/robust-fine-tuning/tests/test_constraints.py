@@ -162,8 +162,9 @@ def test_largest_traces_equal_those_of_the_dense_gauss_newton_matrix():
     x, y = torch.randn(5, 3).double(), torch.zeros(5, dtype=torch.long)
     p = model(x).softmax(1).detach()
     expected = ((p - p.square()).sum(1) * x.square().sum(1)).max()  # tr(S ⊗ xxᵀ)
-    found = largest_traces(model, (x, y), probes=4000)["weight"]
-    assert found == pytest.approx(float(expected), rel=0.1)
+    # 300 random vectors leave a relative error of about √(2/300) = 8 %
+    found = largest_traces(model, (x, y), probes=300)["weight"]
+    assert found == pytest.approx(float(expected), rel=0.25)
 
 
 def test_chosen_radii_minimise_the_bound_for_what_each_layer_needs():

@@ -200,7 +200,7 @@ def test_the_perturbed_loss_has_half_sigma_squared_times_the_trace():
     flat = torch.cat([p.detach().flatten() for p in values])
     curvature = float(torch.autograd.functional.hessian(loss, flat).trace())
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    sigma, samples = 0.02, 4000
+    sigma, samples = 0.02, 1000
     mean, std = perturbed_loss(model, (x, y), sigma, samples=samples, generator=np.random.default_rng(0))
     expected = 0.5 * sigma**2 * curvature
     assert mean - float(loss(flat)) == pytest.approx(expected, abs=4 * std / samples**0.5 + 0.02 * expected)

@@ -137,8 +137,8 @@ def largest_traces(
     --------
     >>> model = nn.Linear(2, 2, bias=False)
     >>> _ = nn.init.zeros_(model.weight)
-    >>> found = largest_traces(model, (torch.tensor([[1.0, 0.0]]), torch.tensor([0])), probes=400)
-    >>> 0.4 < found["weight"] < 0.6  # tr S |x|² = 1/2 with p = (1/2, 1/2)
+    >>> found = largest_traces(model, (torch.tensor([[1.0, 0.0]]), torch.tensor([0])), probes=100)
+    >>> 0.3 < found["weight"] < 0.7  # tr S |x|² = 1/2 with p = (1/2, 1/2)
     True
     """
     names = list(weight_layers(model, layers))
