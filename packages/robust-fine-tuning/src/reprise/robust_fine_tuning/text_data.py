@@ -71,8 +71,9 @@ def _read(path: Path, classes: int) -> TextSet:
     for number, line in enumerate(path.read_text(encoding="latin-1").split("\n"), start=1):
         if not line.strip():
             continue
+        # a few reviews of the published CR are empty
         label, _, text = line.strip().partition(" ")
-        if not label.isdigit() or int(label) >= classes or not text:
+        if not label.isdigit() or int(label) >= classes:
             raise ValueError(
                 f"{path.name}, line {number}: expected 'label text' with a label below {classes}, got {line!r}"
             )
