@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from reprise.matrix_sensing import (
+    DivergenceError,
     EntryMeasurements,
     SensingProblem,
     minimum_nuclear_norm,
@@ -80,3 +81,9 @@ def test_projected_descent_fits_and_stays_in_the_cone():
 def test_projected_descent_is_exact_when_everything_is_measured():
     problem = SensingProblem.gaussian(5, 1, 60, seed=0)
     assert projected_gradient_descent(problem, steps=5000).history[-1]["error"] < 1e-4
+
+
+def test_a_step_that_is_too_large_is_refused_with_one_that_is_safe():
+    problem = SensingProblem.gaussian(8, 1, 60, seed=0)
+    with pytest.raises(DivergenceError, match=r"step is too large: .* a safe step is 0\.\d+ = 1 / "):
+        projected_gradient_descent(problem, step=10.0)

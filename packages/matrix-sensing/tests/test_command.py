@@ -34,6 +34,13 @@ def test_json_says_what_was_found(files):
     folder, _ = files
     result = json.loads(run(folder, "--json").stdout)
     assert result["rank"] == 1 and result["dimension"] == 10 and result["relative_loss"] < 1e-6
+    assert result["converged"] is True
+
+
+def test_a_run_that_stops_early_says_so(files):
+    folder, _ = files
+    assert json.loads(run(folder, "--json", "--steps", "3").stdout)["converged"] is False
+    assert "more than the tolerance of 1e-08" in run(folder, "--steps", "3").stdout
 
 
 @pytest.mark.parametrize(
@@ -42,6 +49,7 @@ def test_json_says_what_was_found(files):
         ({"A": "missing.npy"}, "there is no file"),
         ({"A": "text.npy"}, "is no .npy file of numbers"),
         ({"y": "A.npy"}, "y must have one entry per measurement"),
+        ({"more": ["--device", "tpu"]}, "device must be auto, cpu or cuda, got 'tpu'"),
         ({"out": "X.csv"}, "--out must end in .npy"),
         ({"out": "nowhere/X.npy"}, "cannot write"),
     ],
@@ -49,6 +57,6 @@ def test_json_says_what_was_found(files):
 def test_what_is_wrong_is_said_in_one_sentence(files, change, message):
     folder, _ = files
     (folder / "text.npy").write_text("1,2,3")
-    answer = run(folder, **change)
+    answer = run(folder, *change.pop("more", ()), **change)
     assert isinstance(answer.exception, RepriseError)
     assert message in str(answer.exception)

@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from reprise.matrix_sensing import SensingProblem, gradient_descent, truncated_gradient_descent
-from reprise.matrix_sensing.loop import DivergenceError
+from reprise.matrix_sensing import DivergenceError, SensingProblem, gradient_descent, truncated_gradient_descent
 
 PROBLEM = SensingProblem.quadratic_network(12, 2, 150, seed=0)
 
@@ -85,3 +86,16 @@ def test_a_threshold_must_be_positive():
 def test_rescale_must_be_one_of_its_values():
     with pytest.raises(ValueError, match="rescale must be True, False or 'matched', got 'yes'"):
         truncated_gradient_descent(PROBLEM, rescale="yes")
+
+
+def test_the_threshold_is_in_the_units_of_the_truth():
+    larger = replace(PROBLEM, targets=100 * PROBLEM.targets, truth=100 * PROBLEM.truth)
+    options = {"rescale": False, "steps": 60, "tolerance": 0.0}
+    path = truncated_gradient_descent(PROBLEM, step=0.02, scale=1e-2, **options)
+    same = truncated_gradient_descent(larger, step=0.0002, scale=1e-1, **options)
+    torch.testing.assert_close(same.matrix, 100 * path.matrix)
+
+
+def test_scales_may_be_an_array():
+    paths = truncated_gradient_descent(PROBLEM, scale=np.logspace(-3, -2, 2), steps=5)
+    assert [path.scale for path in paths] == [1e-3, 1e-2]

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from reprise.matrix_sensing.curvature import hessian_trace
     from reprise.matrix_sensing.descent import gradient_descent, gradient_descent_batch
     from reprise.matrix_sensing.diagnostics import principal_angle, recovery_error, signal_error_split
-    from reprise.matrix_sensing.estimator import MatrixSensing
+    from reprise.matrix_sensing.estimator import ConvergenceWarning, MatrixSensing
     from reprise.matrix_sensing.incremental import RankPath, rank_path
-    from reprise.matrix_sensing.loop import Path
+    from reprise.matrix_sensing.loop import DivergenceError, Path
     from reprise.matrix_sensing.measurements import (
         CallableMeasurements,
         DenseMeasurements,
@@ -35,8 +35,8 @@ _HOMES = {
     "curvature": ["hessian_trace"],
     "descent": ["gradient_descent", "gradient_descent_batch"],
     "diagnostics": ["principal_angle", "recovery_error", "signal_error_split"],
-    "estimator": ["MatrixSensing"],
-    "loop": ["Path"],
+    "estimator": ["ConvergenceWarning", "MatrixSensing"],
+    "loop": ["DivergenceError", "Path"],
     "measurements": [
         "CallableMeasurements",
         "DenseMeasurements",
@@ -57,7 +57,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CallableMeasurements",
+    "ConvergenceWarning",
     "DenseMeasurements",
+    "DivergenceError",
     "EntryMeasurements",
     "GaussianMeasurements",
     "MatrixSensing",

@@ -29,20 +29,24 @@ def fit(
     steps: Annotated[int, typer.Option(help="Upper bound on the steps.", metavar="INT")] = 5000,
     tolerance: Annotated[
         float, typer.Option(help="Stop at this share of Σ y²; the share of noise.", metavar="FLOAT")
-    ] = 1e-10,
-    device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="TEXT")] = "cpu",
+    ] = 1e-8,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="TEXT")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Recover the matrix behind A.npy and y.npy by gradient descent from a small start, and write it to X.npy."""
+    import warnings
+
     import numpy as np
 
-    from reprise.matrix_sensing.estimator import MatrixSensing
+    from reprise.matrix_sensing.estimator import ConvergenceWarning, MatrixSensing
 
     A, y = _load(measurements), _load(targets)
     if out.suffix != ".npy":
         raise RepriseError(f"--out must end in .npy, got {out}")
     try:
-        model = MatrixSensing(steps=steps, tolerance=tolerance, device=device).fit(A, y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in words or in JSON
+            model = MatrixSensing(steps=steps, tolerance=tolerance, device=device).fit(A, y)
     except (ValueError, TypeError) as error:
         raise RepriseError(str(error)) from error
     try:
@@ -56,6 +60,7 @@ def fit(
         "rank": model.rank_,
         "steps": last["step"],
         "relative_loss": last["relative_loss"],
+        "converged": model.converged_,
     }
     if as_json:
         typer.echo(json.dumps(result))
@@ -63,6 +68,7 @@ def fit(
         typer.echo(
             f"{out}: a matrix of dimension {result['dimension']} and rank {result['rank']}; "
             f"after {result['steps']} steps it leaves {result['relative_loss']:.2g} of Σ y² unexplained"
+            + ("" if model.converged_ else f", more than the tolerance of {tolerance:g}")
         )
 
 

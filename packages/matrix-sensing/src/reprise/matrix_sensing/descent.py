@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from reprise.matrix_sensing.loop import Callback, Path, iterate
 from reprise.matrix_sensing.measurements import Measurements
 from reprise.matrix_sensing.problem import SensingProblem
 from reprise.matrix_sensing.subspace import AdaptiveSubspace
-from reprise.matrix_sensing.validation import finite_tensor, positive_integer, positive_number
+from reprise.matrix_sensing.validation import finite_tensor, positive_integer, positive_number, seed_number
 
 
 def gradient_descent(
@@ -165,8 +166,8 @@ def gradient_descent_batch(
     problem = problem if device is None else problem.to(device)
     positive_number("step", step)
     columns = problem.dimension if factor_rank is None else factor_rank
-    positive_integer("factor_rank", columns, at_most=problem.dimension, limit="dimension")
-    generator = torch.Generator().manual_seed(seed)
+    columns = positive_integer("factor_rank", columns, at_most=problem.dimension, limit="dimension")
+    generator = torch.Generator().manual_seed(seed_number(seed))
     direction = starting_point(problem, columns, start, generator)
     subspace = None
     if adaptive_subspace:
@@ -207,7 +208,7 @@ def batch_of(
     problems: SensingProblem | Sequence[SensingProblem], scales: float | Sequence[float]
 ) -> tuple[SensingProblem, list[float]]:
     """One problem, stacked when several are given, and one checked scale per run."""
-    if isinstance(scales, Sequence):
+    if isinstance(scales, Sequence | np.ndarray):
         alphas = [positive_number("scales", alpha) for alpha in scales]
     else:
         alphas = [positive_number("scale", scales)]
@@ -240,7 +241,7 @@ def shuffled_batches(
     problem: SensingProblem, batch: int, generator: torch.Generator
 ) -> Iterator[tuple[Measurements, Tensor]]:
     """Endless mini-batches of measurements and their targets, reshuffled after each pass."""
-    positive_integer("batch", batch, at_most=problem.count, limit="the number of measurements")
+    batch = positive_integer("batch", batch, at_most=problem.count, limit="the number of measurements")
     while True:
         order = torch.randperm(problem.count, generator=generator).to(problem.measurements.device)
         for rows in torch.split(order, batch)[: problem.count // batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from inspect import signature
 from math import sqrt
 from typing import Any, Self
@@ -15,7 +16,12 @@ from reprise.matrix_sensing.incremental import numerical_rank
 from reprise.matrix_sensing.loop import DivergenceError, Path
 from reprise.matrix_sensing.problem import SensingProblem, as_measurements
 from reprise.matrix_sensing.tuning import safe_step, spectral_norm_estimate
-from reprise.matrix_sensing.validation import finite_tensor
+from reprise.matrix_sensing.validation import finite_tensor, torch_device
+
+
+class ConvergenceWarning(UserWarning):
+    """The relative loss did not reach the tolerance."""
+
 
 _CUTS = 3
 _CUT = 8.0  # what diverges at all does so within a factor four of what is stable
@@ -46,7 +52,7 @@ class MatrixSensing:
     seed : int
         Of the random start.
     device : optional
-        Where to run, such as ``"cuda"``.
+        Where to run, such as ``"cuda"``; "auto" takes a GPU where there is one. Where the data are when not given.
 
     Attributes
     ----------
@@ -60,6 +66,8 @@ class MatrixSensing:
         The estimate of ‖X*‖₂ by which the targets were divided.
     path_ : Path
         The run, at ‖X*‖₂ ≈ 1.
+    converged_ : bool
+        Whether the relative loss reached the tolerance.
 
     Examples
     --------
@@ -77,6 +85,7 @@ class MatrixSensing:
     rank_: int
     spectral_norm_: float
     path_: Path
+    converged_: bool
 
     def __init__(
         self,
@@ -84,7 +93,7 @@ class MatrixSensing:
         step: str | float = "auto",
         factor_rank: int | None = None,
         steps: int = 5000,
-        tolerance: float = 1e-10,
+        tolerance: float = 1e-8,
         batch: int | None = None,
         seed: int = 0,
         device: str | None = None,
@@ -116,18 +125,31 @@ class MatrixSensing:
         ------
         ValueError
             If shapes do not fit, a number is not finite, or y is zero.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the tolerance is not reached.
         """
         for name, value in (("scale", self.scale), ("step", self.step)):
             if isinstance(value, str) and value != "auto":
                 raise ValueError(f"{name} must be 'auto' or a number, got {value!r}")
         problem = SensingProblem.from_arrays(A, y)
-        problem = problem if self.device is None else problem.to(self.device)
+        problem = problem if self.device is None else problem.to(torch_device(self.device))
         norm = spectral_norm_estimate(problem.measurements, problem.targets)
         path = self._descend(SensingProblem(problem.measurements, problem.targets / norm))
         factor = sqrt(norm) * path.factor
         spectrum = torch.linalg.svdvals(factor.cpu().double()).square().numpy()
         self.spectral_norm_ = norm
-        self.path_ = path
+        self.path_, self.converged_ = path, path.converged
+        if not path.converged:
+            last = path.history[-1]
+            warnings.warn(
+                f"after {last['step']} steps the relative loss is {last['relative_loss']:.2g}, above the tolerance of "
+                f"{self.tolerance:g}: raise steps, or set tolerance to the share of noise in the targets",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         self.factor_ = factor.cpu().numpy()
         self.matrix_ = (factor @ factor.mT).cpu().numpy()
         self.rank_ = numerical_rank(spectrum)
@@ -141,6 +163,8 @@ class MatrixSensing:
         """Coefficient of determination of `predict(A)` against `y`."""
         predicted = self._measured(A)
         targets = finite_tensor("y", y).to(predicted)
+        if targets.shape != predicted.shape:
+            raise ValueError(f"y must have shape {tuple(predicted.shape)}, got {tuple(targets.shape)}")
         return float(1 - (targets - predicted).square().sum() / (targets - targets.mean()).square().sum())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class DivergenceError(ValueError):
     """The loss grew tenfold: the step is too large."""
 
 
-_DIVERGED = 10.0  # growth of the loss over its first value that counts as divergence
+DIVERGED = 10.0  # growth of the loss over its first value that counts as divergence
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _record(
 
 
 def _refuse_divergence(problem: SensingProblem, loss: Tensor, first: Tensor, when: str, advice: str) -> None:
-    fine = loss <= _DIVERGED * first
+    fine = loss <= DIVERGED * first
     if bool(fine.all()):
         return
     run = int((~fine).nonzero()[0])

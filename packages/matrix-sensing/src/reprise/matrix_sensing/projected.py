@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reprise.matrix_sensing.diagnostics import recovery_error
+from reprise.matrix_sensing.loop import DIVERGED, DivergenceError
 from reprise.matrix_sensing.problem import SensingProblem
 from reprise.matrix_sensing.tuning import operator_norm
 from reprise.matrix_sensing.validation import positive_integer, positive_number
@@ -57,7 +58,7 @@ def projected_gradient_descent(
     Raises
     ------
     ValueError
-        If an argument is out of its range.
+        If an argument is out of its range, or the loss grows tenfold: the message names a step that is safe.
 
     Notes
     -----
@@ -86,6 +87,11 @@ def projected_gradient_descent(
             if problem.truth is not None:
                 row["error"] = float(recovery_error(matrix, problem.truth))
             history.append(row)
+            if not loss <= DIVERGED * history[0]["loss"]:
+                raise DivergenceError(
+                    f"step is too large: the loss went from {history[0]['loss']:.3g} to {loss:.3g} by step {number} of "
+                    f"size {step:g}; a safe step is {1 / (1.05 * operator_norm(measurements)):.2g} = 1 / ‖𝒜*𝒜‖"
+                )
             if loss <= tolerance * power or number == steps:
                 break
         matrix = _project(matrix - step / problem.count * measurements.adjoint(residual))

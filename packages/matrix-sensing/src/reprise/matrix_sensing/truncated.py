@@ -19,6 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from reprise.matrix_sensing.descent import batch_of, starting_point
 from reprise.matrix_sensing.diagnostics import factor_diagnostics
 from reprise.matrix_sensing.loop import Callback, Path, iterate
 from reprise.matrix_sensing.problem import SensingProblem
-from reprise.matrix_sensing.validation import positive_integer, positive_number
+from reprise.matrix_sensing.validation import positive_integer, positive_number, seed_number
 
 
 def truncated_gradient_descent(
@@ -62,7 +63,8 @@ def truncated_gradient_descent(
     rescale : bool or "matched"
         Whether to take out the identity component: as in the paper, or (beyond it) by residuals of the same examples.
     threshold : float, optional
-        R, above which predictions are left out; 3 r log m when not given, with τ in place of r when that is not known.
+        R, above which predictions are left out; 3 r ‖X*‖₂ log m when not given, with τ in place of r ‖X*‖₂ when the
+        truth is not known.
     factor_rank, steps, tolerance, record_every, singular_values, start, seed, device, callback
         As for `gradient_descent`.
 
@@ -90,7 +92,7 @@ def truncated_gradient_descent(
     stacked = stacked if device is None else stacked.to(device)
     positive_number("step", step)
     columns = stacked.dimension if factor_rank is None else factor_rank
-    positive_integer("factor_rank", columns, at_most=stacked.dimension, limit="dimension")
+    columns = positive_integer("factor_rank", columns, at_most=stacked.dimension, limit="dimension")
     measurements, targets = stacked.measurements, stacked.targets
     energy = targets.mean(-1, keepdim=True)  # τ
     if rescale not in (True, False, "matched"):
@@ -99,7 +101,11 @@ def truncated_gradient_descent(
     if truncate and threshold is not None:
         limit = positive_number("threshold", threshold)
     elif truncate:
-        limit = 3 * (stacked.rank or energy) * math.log(stacked.count)
+        # The paper's r is of a truth of spectral norm 1: in the units of the targets, r ‖X*‖₂.
+        size = energy
+        if stacked.truth is not None and stacked.rank is not None:
+            size = stacked.rank * torch.linalg.matrix_norm(stacked.truth, 2)[..., None]
+        limit = 3 * size * math.log(stacked.count)
 
     def weigh(predictions: Tensor) -> Tensor:
         return torch.where(predictions <= limit, predictions - targets, 0.0) / measurements.count
@@ -118,7 +124,7 @@ def truncated_gradient_descent(
             proposal = proposal / torch.where(shrinkage > 0, shrinkage, math.nan)[..., None, None]
         return proposal, predictions - targets
 
-    direction = starting_point(stacked, columns, start, torch.Generator().manual_seed(seed))
+    direction = starting_point(stacked, columns, start, torch.Generator().manual_seed(seed_number(seed)))
     paths = iterate(
         stacked,
         torch.stack([alpha * direction for alpha in alphas]),
@@ -134,4 +140,4 @@ def truncated_gradient_descent(
         scales=alphas,
         advice="; with rescale=True runs can drift away at any step: try rescale='matched'" if rescale is True else "",
     )
-    return paths if isinstance(scale, Sequence) else paths[0]
+    return paths if isinstance(scale, Sequence | np.ndarray) else paths[0]

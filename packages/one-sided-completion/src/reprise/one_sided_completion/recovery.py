@@ -108,17 +108,21 @@ def _ridge(factor, indptr, indices, data, ridge):  # type: ignore[no-untyped-def
     rank = factor.shape[1]
     result = np.zeros((len(indptr) - 1, rank))
     gram = np.empty((rank, rank))
+    # The factor's rows that one row shows, turned: sums over entries then run through contiguous memory.
+    turned = np.empty((rank, np.diff(indptr).max()))
     for row in range(len(indptr) - 1):
-        if indptr[row] == indptr[row + 1]:
+        begin, count = indptr[row], indptr[row + 1] - indptr[row]
+        if count == 0:
             continue
-        solution = result[row]
-        gram[:] = 0.0
-        for place in range(indptr[row], indptr[row + 1]):
-            vector = factor[indices[place]]
+        for entry in range(count):
             for a in range(rank):
-                solution[a] += data[place] * vector[a]
-                for b in range(a + 1):
-                    gram[a, b] += vector[a] * vector[b]
+                turned[a, entry] = factor[indices[begin + entry], a]
+        values, solution = data[begin : begin + count], result[row]
+        for a in range(rank):
+            left = turned[a, :count]
+            solution[a] = _dot(left, values)
+            for b in range(a + 1):
+                gram[a, b] = _dot(left, turned[b, :count])
         # Cholesky in place, then two triangular solves.
         for a in range(rank):
             gram[a, a] += ridge
@@ -135,6 +139,14 @@ def _ridge(factor, indptr, indices, data, ridge):  # type: ignore[no-untyped-def
                 solution[a] -= gram[k, a] * solution[k]
             solution[a] /= gram[a, a]
     return result
+
+
+@njit(cache=True, fastmath=True)
+def _dot(left, right):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for entry in range(len(left)):
+        total += left[entry] * right[entry]
+    return total
 
 
 @njit(cache=True, fastmath=True)
