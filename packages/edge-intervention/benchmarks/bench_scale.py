@@ -6,9 +6,9 @@ import time
 import tracemalloc
 
 import numpy as np
-from ratios import write
 from scipy import stats
 
+from reprise.core.ratios import write
 from reprise.edge_intervention.knapsack import FeasibleSet
 from reprise.edge_intervention.objectives import SpectralObjective
 from reprise.edge_intervention.synthetic import power_law_graph
@@ -56,4 +56,4 @@ if __name__ == "__main__":
         fit = stats.linregress(edges, np.log([row[name] for row in results]))
         results.append({"work": f"exponent of {name} in the edges", "slope": fit.slope, "standard_error": fit.stderr})
         print(f"{name}: exponent {fit.slope:.3f} ± {fit.stderr:.3f}", flush=True)
-    write(__file__, results)
+    write(__file__, results, libraries=("numba", "cvxpy", "clarabel", "networkx", "EoN", "torch"))

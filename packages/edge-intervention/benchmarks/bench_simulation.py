@@ -6,12 +6,13 @@ import os
 import random
 import sys
 from pathlib import Path
+from time import process_time
 
 import EoN
 import networkx as nx
 import numpy as np
-from ratios import compare, write
 
+from reprise.core.ratios import compare, write
 from reprise.edge_intervention import CITIES, load_edges, load_mobility, simulate_graph, simulate_metapopulation
 
 RUNS, STEPS = 50, 100
@@ -48,6 +49,7 @@ def metapopulation(folder):
         f"MI: {RUNS} runs of {STEPS} steps, against one run at a time",
         ours,
         peer,
+        clock=process_time,
         repeats=3,
         our_mean=ours().mean,
         peer_mean=float(peer().mean()),
@@ -80,6 +82,7 @@ def graph(folder, runs=20):
         f"airports: {runs} runs of SIR, against EoN.fast_SIR",
         ours,
         peer,
+        clock=process_time,
         repeats=3,
         our_ever=float(ours().ever_infected.mean()),
         peer_ever=float(peer().mean()),
@@ -90,4 +93,8 @@ if __name__ == "__main__":
     folder = Path(os.environ.get("REPRISE_DATA", "")) / "edge-intervention"
     if not (folder / "mobility").is_dir():
         sys.exit("the published networks are not here: `reprise data edge-intervention` says where they are from")
-    write(__file__, [graph(folder), metapopulation(folder)])
+    write(
+        __file__,
+        [graph(folder), metapopulation(folder)],
+        libraries=("numba", "cvxpy", "clarabel", "networkx", "EoN", "torch"),
+    )

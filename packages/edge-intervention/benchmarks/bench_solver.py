@@ -10,13 +10,14 @@ import os
 import sys
 import tracemalloc
 from pathlib import Path
+from time import process_time
 
 import networkx as nx
 import numpy as np
-from ratios import compare, write
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
+from reprise.core.ratios import compare, write
 from reprise.edge_intervention import CITIES, frank_wolfe, k_edge_deletion, load_edges, load_mobility
 from reprise.edge_intervention.step_sizes import GRID
 
@@ -95,6 +96,7 @@ def cities(folder, repeats):
             f"{city}: open-loop steps to the objective of {steps} published ones",
             ours,
             peer,
+            clock=process_time,
             repeats=repeats,
             our_steps=needed,
             our_objective=ours().objective,
@@ -105,6 +107,7 @@ def cities(folder, repeats):
             f"{city}: the published {steps} steps, mode='paper'",
             same,
             peer,
+            clock=process_time,
             repeats=repeats,
             our_objective=same().objective,
             **facts,
@@ -135,6 +138,7 @@ def airports(folder, repeats):
         "K-edge deletion of 30,000 edges, against networkx's eigenvector centrality and a loop",
         lambda: k_edge_deletion(W, budget_fraction=0.2),
         by_hand,
+        clock=process_time,
         repeats=repeats,
     )
 
@@ -143,4 +147,8 @@ if __name__ == "__main__":
     folder = Path(os.environ.get("REPRISE_DATA", "")) / "edge-intervention"
     if not (folder / "mobility").is_dir():
         sys.exit("the published networks are not here: `reprise data edge-intervention` says where they are from")
-    write(__file__, [*airports(folder, 3), *cities(folder, 3)])
+    write(
+        __file__,
+        [*airports(folder, 3), *cities(folder, 3)],
+        libraries=("numba", "cvxpy", "clarabel", "networkx", "EoN", "torch"),
+    )

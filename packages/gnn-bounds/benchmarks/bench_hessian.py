@@ -1,11 +1,12 @@
 """vᵀH_n v of every graph and layer: one forward-mode pass per layer, against two backward passes per graph."""
 
 import copy
+from time import process_time
 
 import torch
-from ratios import compare, write
 from torch import nn
 
+from reprise.core.ratios import compare, write
 from reprise.gnn_bounds import UnifiedGNN, hessian_measure, load_tu, prepare, train, with_features
 from reprise.gnn_bounds.experiments.data import TU
 from reprise.hvp import GaussNewton, per_example_quadratic
@@ -53,13 +54,15 @@ if __name__ == "__main__":
             "900 graphs, 3 layers, graphs collated beforehand: double backward, one graph at a time",
             lambda: all_at_once(model, moves, whole),
             lambda: double_backward(model, moves, singles),
+            clock=process_time,
             repeats=5,
         ),
         compare(
             "the same with everything that hessian_measure does (diffusion matrices, collation, losses, checks)",
             lambda: hessian_measure(model, start, graphs, batch_size=900),
             lambda: double_backward(model, moves, singles),
+            clock=process_time,
             repeats=5,
         ),
     ]
-    write(__file__, results)
+    write(__file__, results, libraries=("numba", "torch"))

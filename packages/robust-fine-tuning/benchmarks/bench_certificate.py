@@ -1,9 +1,9 @@
 """What the measure on 256 cached examples costs, beside an epoch of training."""
 
 import torch
-from ratios import compare, write
 from torch import nn
 
+from reprise.core.ratios import compare, write
 from reprise.robust_fine_tuning import Certificate, fine_tune
 
 if __name__ == "__main__":
@@ -23,4 +23,4 @@ if __name__ == "__main__":
         found["share_of_epoch"] = 1 / found["ratio"]
         print(f"  the certificate takes {found['share_of_epoch']:.1%} of an epoch")
         results.append(found)
-    write(__file__, results)
+    write(__file__, results, libraries=("torch", "pyhessian"))

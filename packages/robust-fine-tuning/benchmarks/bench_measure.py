@@ -2,9 +2,9 @@
 
 import torch
 from pyhessian import hessian as PyHessian
-from ratios import compare, seconds, write
 from torch import nn
 
+from reprise.core.ratios import compare, seconds, write
 from reprise.hvp import Hessian, trace
 from reprise.robust_fine_tuning import hessian_distance
 
@@ -77,4 +77,4 @@ if __name__ == "__main__":
     slope = float(torch.tensor([times[4096] / times[1024]]).log() / torch.tensor([4.0]).log())
     print(f"time grows with the examples to the power {slope:.2f} from 1,024 to 4,096 (1 expected)")
     results.append({"work": "time against examples, ggn", "slope": slope, "expected": 1.0})
-    write(__file__, results)
+    write(__file__, results, libraries=("torch", "pyhessian"))

@@ -1,9 +1,9 @@
 """A step of NSO: two gradients against the authors' three, and two gradients against SAM's two."""
 
 import torch
-from ratios import compare, write
 from torch import nn
 
+from reprise.core.ratios import compare, write
 from reprise.robust_fine_tuning import NSO, SAM
 
 
@@ -52,4 +52,4 @@ if __name__ == "__main__":
         ),
         compare("NSO step against SAM's", lambda: ours.step(closure), lambda: sam.step(closure), calls=3, repeats=7),
     ]
-    write(__file__, results)
+    write(__file__, results, libraries=("torch", "pyhessian"))

@@ -1,10 +1,10 @@
 """Projection of all layers of a ResNet-18: a prebuilt list and fused kernels against a walk over all modules."""
 
 import torch
-from ratios import compare, write
 from torch import nn
 from torchvision.models import resnet18
 
+from reprise.core.ratios import compare, write
 from reprise.robust_fine_tuning import LayerConstraints, layer_radii
 
 
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     radii = layer_radii(model, 0.1)
     ours, peer = LayerConstraints(model, state, radii), Walk(state, radii)
     results.append(compare("projection, 200 small layers", ours.project_, lambda: peer(model), calls=10, repeats=7))
-    write(__file__, results)
+    write(__file__, results, libraries=("torch", "pyhessian"))
