@@ -14,6 +14,7 @@ from reprise.gnn_bounds.batch import label_tensor, prepare
 from reprise.gnn_bounds.bounds import ju2023
 from reprise.gnn_bounds.diffusion import Kind
 from reprise.gnn_bounds.graphs import as_graphs
+from reprise.gnn_bounds.hessian import flattened
 from reprise.gnn_bounds.norms import LayerNorms
 from reprise.gnn_bounds.statistics import graph_statistics
 from reprise.gnn_bounds.training import evaluate, move, split, train
@@ -111,7 +112,7 @@ def _measure(model: UnifiedGNN, initial: dict[str, torch.Tensor], batch: tuple[A
     total = 0.0
     for name, parameter in model.named_parameters():
         operator = GaussNewton(model, nn.functional.cross_entropy, [batch], parameters=[name], check=False)
-        vector = operator.space.flatten({name: (parameter - initial[name]).detach()})
+        vector = flattened(operator, {name: (parameter - initial[name]).detach()})
         forms = per_example_quadratic(operator, vector).clamp_min(0)
         total += float((bound * forms.max() / len(forms)).sqrt())
     return total

@@ -36,7 +36,7 @@ def norms(
 
     graphs = _load(path, features)
     try:
-        found = {kind: graph_statistics(graphs, kind) for kind in ("adjacency", "gcn", "mean", "gin")}  # type: ignore[arg-type]
+        found = {kind: graph_statistics(graphs, kind) for kind in ("adjacency", "gcn", "mean", "gin")}
         worst = dominant_graphs(found["adjacency"], depth=depth, top=top)
     except (ValueError, TypeError) as error:
         raise RepriseError(str(error)) from error

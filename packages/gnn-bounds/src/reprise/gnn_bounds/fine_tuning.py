@@ -132,8 +132,8 @@ def fine_tune(
         optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
 
     def away() -> Tensor:
-        distance = sum((p - s).square().sum() for p, s in zip(encoder, start))
-        return penalty * (distance + sum(p.square().sum() for p in head))
+        squares = [(p - s).square().sum() for p, s in zip(encoder, start)] + [p.square().sum() for p in head]
+        return penalty * torch.stack(squares).sum()
 
     validation, test, losses = [], [], []
     devices = [device] if device.type == "cuda" else []
@@ -152,13 +152,13 @@ def fine_tune(
                 def closure(batch: MoleculeBatch = batch) -> Tensor:
                     optimizer.zero_grad()
                     loss = masked_loss(model(batch), batch.labels)
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     return loss
 
                 def penalised(batch: MoleculeBatch = batch) -> Tensor:
                     optimizer.zero_grad()
                     loss = masked_loss(model(batch), batch.labels) + away()
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     return loss
 
                 loss = optimizer.step(closure, penalised) if sigma > 0 else optimizer.step(closure)

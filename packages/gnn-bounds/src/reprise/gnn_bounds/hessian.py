@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from reprise.gnn_bounds.graphs import Graph, as_graphs
 from reprise.gnn_bounds.inputs import Collate, batches, losses
 from reprise.gnn_bounds.unified import Dense, UnifiedGNN
 from reprise.gnn_bounds.validation import choice, positive, whole
-from reprise.hvp import GaussNewton, Hessian, per_example_quadratic, quadratic_positive
+from reprise.hvp import CurvatureOperator, GaussNewton, Hessian, per_example_quadratic, quadratic_positive
 
 Method = Literal["auto", "gauss-newton", "hessian", "positive"]
 
@@ -128,13 +128,19 @@ def hessian_measure(
         columns = []
         for name, move in moves.items():
             operator = kind(model, nn.functional.cross_entropy, data, parameters=[name], check=False)
-            columns.append(per_example_quadratic(operator, operator.space.flatten({name: move})))
+            columns.append(per_example_quadratic(operator, flattened(operator, {name: move})))
         forms = torch.stack(columns, dim=1)
     forms = forms.double().clamp_min(0.0)
     bound = largest if loss_bound is None else positive("loss_bound", loss_bound)
     reduced = forms.amax(0) if reduction == "max" else forms.mean(0)
     value = float((bound * reduced / len(found)).sqrt().sum())
     return HessianMeasure(value, tuple(moves), forms, bound, method)
+
+
+def flattened(operator: CurvatureOperator, parts: dict[str, Tensor]) -> Tensor:
+    """Tensors by parameter as one vector of the operator's space."""
+    assert operator.space is not None
+    return operator.space.flatten(parts)
 
 
 def is_piecewise_multilinear(model: nn.Module) -> bool:
@@ -159,7 +165,7 @@ def matrix_names(model: nn.Module) -> list[str]:
     kept = set(dict(model.named_parameters()))  # once where shared
     names = [name for name in names if name in kept]
     if hasattr(model, "layer_names"):
-        ordered = [name for group in model.layer_names() for name in group]
+        ordered = [name for group in cast(Any, model).layer_names() for name in group]
         names = [name for name in dict.fromkeys(ordered) if name in names]
     if not names:
         raise ValueError("model must have at least one weight matrix, got none")
@@ -208,7 +214,7 @@ def _positive_padded(
             check=False,
             strategy="forward-over-reverse",
         )
-        vector = operator.space.flatten({f"network.{name}": move.double()})
+        vector = flattened(operator, {f"network.{name}": move.double()})
         if not bool(vector.any()):
             columns.append(torch.zeros(len(graphs), dtype=vector.dtype, device=vector.device))
             continue
@@ -247,7 +253,7 @@ def _positive_alone(model: nn.Module, moves: dict[str, Tensor], batch: Any, step
             check=False,
             strategy="reverse-over-reverse",
         )
-        vector = operator.space.flatten({name: move})
+        vector = flattened(operator, {name: move})
         value = quadratic_positive(operator, vector, steps=steps).value if bool(vector.any()) else 0.0
         values.append(torch.as_tensor(float(value), dtype=torch.float64))
     return torch.stack(values)

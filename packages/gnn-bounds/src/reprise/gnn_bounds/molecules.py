@@ -39,7 +39,8 @@ class MoleculeLayer(nn.Module):
         adjacency, bonds = operator
         # Σ_j a_ij e[type_ij] is the same sum for all atoms with the same counts: a matrix (Σn, 18) times embeddings
         embeddings = (self.edge_embedding1.weight[:, None] + self.edge_embedding2.weight[None, :]).flatten(0, 1)
-        return adjacency @ self.linear(state) + bonds @ embeddings
+        new: Tensor = adjacency @ self.linear(state) + bonds @ embeddings
+        return new
 
 
 class MoleculeGCN(nn.Module):
@@ -114,7 +115,8 @@ class MoleculeGCN(nn.Module):
                 state = torch.relu(state)
             state = self.dropout(state)
         total = state.new_zeros(len(batch.sizes), state.shape[1]).index_add(0, batch.molecule, state)
-        return self.head(total / batch.sizes[:, None])
+        logits: Tensor = self.head(total / batch.sizes[:, None])
+        return logits
 
 
 def normalised_edges(batch: MoleculeBatch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

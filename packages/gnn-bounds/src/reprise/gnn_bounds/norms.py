@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -76,12 +76,12 @@ class LayerNorms:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         if layers is None:
-            layers = model.layer_names() if hasattr(model, "layer_names") else _matrices(model)
+            layers = cast(Any, model).layer_names() if hasattr(model, "layer_names") else _matrices(model)
         if isinstance(layers, str) or not isinstance(layers, Sequence):
             raise TypeError(f"layers must be a list of names of weights, got {layers!r}")
         if len(layers) == 0:
             raise ValueError("model must have at least one weight matrix, got none")
-        weights = dict(model.named_parameters(remove_duplicate=False))
+        weights: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
         groups = [(layer,) if isinstance(layer, str) else tuple(layer) for layer in layers]
         norms = {name: _norms(weights, name) for group in groups for name in group}
         columns = np.array([np.max([norms[name] for name in group], axis=0) for group in groups])

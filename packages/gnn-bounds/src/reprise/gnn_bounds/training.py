@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ def train(
     """
     epochs, batch_size = whole("epochs", epochs), whole("batch_size", batch_size)
     positive("learning_rate", learning_rate)
-    options = {"lr": learning_rate, "weight_decay": number("weight_decay", weight_decay, least=0.0)}
+    options: dict[str, Any] = {"lr": learning_rate, "weight_decay": number("weight_decay", weight_decay, least=0.0)}
     optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), **options)
     if number("sigma", sigma, least=0.0) > 0:
         noise = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
@@ -93,10 +94,10 @@ def train(
             def closure(batch: GraphBatch = batch, labels: Tensor = labels) -> Tensor:
                 optimizer.zero_grad()
                 loss = nn.functional.cross_entropy(model(batch), labels)
-                loss.backward()
+                torch.autograd.backward(loss)
                 return loss
 
-            optimizer.step(closure)
+            optimizer.step(closure)  # type: ignore[arg-type]
         progress(epoch + 1, epochs)
     model.eval()
 

@@ -130,7 +130,8 @@ class UnifiedGNN(nn.Module):
         self, features: Tensor, propagate: Callable[[Tensor], Tensor], pool: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """Outputs from features (…, n, d_0), a product with P and a pooling over nodes, however these are formed."""
-        phi = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda values: values}[self.activation]
+        activations: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh}
+        phi: Callable[[Tensor], Tensor] = activations.get(self.activation, torch.positive)
         state: Tensor | None = None if self.kind == "mpgnn" else features
         for place in self.round_of:
             update: Tensor | None = None

@@ -142,7 +142,7 @@ def plot(table: pd.DataFrame) -> Figure:
     shown = table[table["gap"] > 0]
     for index, ((name, kind), part) in enumerate(shown.groupby(["set", "kind"])):
         style: Any = {"color": COLOURS[index], "marker": MARKERS[index], "alpha": 0.8, "linewidths": 0.8}
-        axes[0].scatter(part["gap"], part["measure"], s=18, label=f"{name}, {kind.upper()}", **style)
+        axes[0].scatter(part["gap"], part["measure"], s=18, label=f"{name}, {str(kind).upper()}", **style)
         axes[1].scatter(part["measure"], 10 ** part["log10_bound"], s=18, **style)
     low, high = shown["gap"].min(), max(shown["gap"].max(), shown["measure"].max())
     axes[0].plot([low, high], [low, high], color="#444444", linewidth=0.8, linestyle="-", label="measure = gap")
