@@ -6,20 +6,23 @@ largest error relative to the degree, which is what ε bounds here.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from math import log
 
 import igraph
 import networkx as nx
 import numpy as np
-from ratios import compare, seconds, summary, write
 from scipy import sparse
 from sknetwork.ranking import PageRank
 
+from reprise.core.ratios import compare, seconds, summary, write
 from reprise.dynamic_pagerank import DynamicGraph, DynamicPageRank, barabasi_albert, power_iteration
 
 NODES, EACH, SOURCE, ALPHA, EPSILON = 100_000, 8, 7, 0.15, 1e-6
 DAMPING = 1 - ALPHA
+LIBRARIES = ("numba", "networkx", "igraph", "scikit-network")
+clock = time.process_time  # other programs disturb it least
 
 
 def scipy_power(transposed, steps):
@@ -100,7 +103,7 @@ if __name__ == "__main__":
         ranked.update(removal)
 
     stream()
-    update = [seconds(stream) / (2 * (len(edges) - half)) for _ in range(5)]
+    update = [seconds(stream, clock=clock) / (2 * (len(edges) - half)) for _ in range(5)]
     results = []
     for name, knob, peer, settings in peers_of(edges):
         for measure, scale in (("largest error", np.ones(NODES)), ("largest error per degree", degrees)):
@@ -114,9 +117,11 @@ if __name__ == "__main__":
             computed = partial(peer, setting)
             facts = {"knob": knob, "setting": setting, "our_error": error, "their_error": theirs}
             title = f"against {name} at equal {measure}"
-            once = compare(f"static scores, {title}", ours, computed, calls=3, repeats=3, **facts)
-            recomputed = [seconds(computed) for _ in range(3)]
+            once = compare(
+                f"static scores, {title}", ours, computed, calls=3, peer_calls=1, repeats=3, clock=clock, **facts
+            )
+            recomputed = [seconds(computed, clock=clock) for _ in range(3)]
             results += [once, summary(f"one update, {title}", list(zip(update, recomputed)), **facts)]
-    push = [seconds(ours, 3) for _ in range(5)]
+    push = [seconds(ours, 3, clock) for _ in range(5)]
     results.append(summary("one update, against our own static push", list(zip(update, push))))
-    write(__file__, results)
+    write(__file__, results, libraries=LIBRARIES)

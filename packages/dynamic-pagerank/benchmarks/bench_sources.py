@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-import time
 
 import numba
 import numpy as np
-from ratios import compare, write
 
+from reprise.core.ratios import compare, write
 from reprise.dynamic_pagerank import DynamicGraph, DynamicPageRank, barabasi_albert
 from reprise.dynamic_pagerank.sharding import save_graph, scores_of_many
 
@@ -38,9 +37,8 @@ def main() -> None:
     def static():
         DynamicPageRank(graph, sources=sources)
 
-    clock = time.perf_counter  # CPU time adds up over threads
     results = [
-        compare(f"{SOURCES} sources: {name}", with_threads(2, work), with_threads(1, work), clock=clock)
+        compare(f"{SOURCES} sources: {name}", with_threads(2, work), with_threads(1, work))
         for name, work in (
             ("batches of 1000, two threads against one", stream),
             ("static, two threads against one", static),
@@ -59,10 +57,9 @@ def main() -> None:
                 f"{SOURCES} sources: two Dask workers with a mapped graph against one process with one thread",
                 lambda: scores_of_many(client, folder, sources),
                 with_threads(1, lambda: [DynamicPageRank(graph, source=source) for source in sources]),
-                clock=clock,
             )
         )
-    write(__file__, results)
+    write(__file__, results, libraries=["numba", "distributed"])
 
 
 if __name__ == "__main__":

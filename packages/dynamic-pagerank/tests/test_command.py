@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -76,3 +77,25 @@ def test_what_is_wrong_is_said_in_one_sentence(text, options, message):
 def test_a_missing_file_is_named(tmp_path):
     answer = run(tmp_path / "none.txt", "--source", 1)
     assert isinstance(answer.exception, RepriseError) and "none.txt" in str(answer.exception)
+
+
+def test_what_is_no_text_or_no_whole_gzip_is_named(tmp_path):
+    path = tmp_path / "edges"
+    path.write_bytes(b"\xff\xfe1 2\n")
+    assert "edges must hold text in UTF-8" in str(run(path, "--source", 1).exception)
+    path.write_bytes(gzip.compress(b"1 2\n" * 1000)[:-20])
+    assert "edges must hold whole gzip data" in str(run(path, "--source", 1).exception)
+
+
+@pytest.mark.parametrize("option", ["--save", "--animation"])
+def test_a_folder_that_is_not_there_is_told_before_the_stream(edges, tmp_path, option):
+    answer = run(edges, "--source", 1, option, tmp_path / "none" / "x.npz")
+    assert isinstance(answer.exception, RepriseError) and answer.stdout == ""
+    assert f"{option} must name a file in a folder that exists" in str(answer.exception)
+
+
+def test_nothing_of_a_batch_with_a_malformed_line_is_applied(tmp_path):
+    answer = run("-", "--source", 1, "--every", 2, "--json", "--save", tmp_path / "s.npz", text="1 2\n2 3\n3 4\n5\n")
+    assert "line 4: expected 2 columns" in str(answer.exception)
+    assert [json.loads(line)["edges"] for line in answer.stdout.splitlines()] == [2]
+    assert not (tmp_path / "s.npz").exists()

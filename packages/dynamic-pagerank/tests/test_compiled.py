@@ -19,15 +19,15 @@ options = type(cpu_target.options) if not isinstance(cpu_target.options, type) e
 parse = options.parse_as_flags
 
 def refuse(flags, given):
-    if "_nrt" in given:
-        raise KeyError("Unrecognized options: {'_nrt'}")
+    if refused := {"_nrt", "forceinline"} & set(given):
+        raise KeyError(f"Unrecognized options: {refused}")
     return parse(flags, given)
 
 options.parse_as_flags = staticmethod(refuse)
 from reprise.dynamic_pagerank import DynamicGraph, DynamicPageRank
 from reprise.dynamic_pagerank.compiled import kernel_options
 
-assert kernel_options() == {"cache": True}
+assert kernel_options(inlined=True) == {"cache": True}
 ranked = DynamicPageRank(DynamicGraph(nodes=12), source=0, epsilon=1e-3)
 ranked.update([tuple(event) for event in json.loads(sys.argv[1])])
 print(json.dumps(ranked.scores().to_numpy().tolist()))
@@ -39,6 +39,8 @@ def test_an_option_that_numba_does_not_know_is_left_out():
     assert is_known(boundscheck=False)
     assert kernel_options(lambda **options: False) == {"cache": True}
     assert kernel_options(lambda **options: True) == {"cache": True, "_nrt": False}
+    assert kernel_options(lambda **options: True, inlined=True) == {"cache": True, "_nrt": False, "forceinline": True}
+    assert kernel_options(lambda **options: "_nrt" in options, inlined=True) == {"cache": True, "_nrt": False}
 
 
 @pytest.mark.slow  # it compiles everything again

@@ -1,11 +1,13 @@
+import gzip
 import os
 
 import pytest
 
 from reprise.core import MissingData, read_record, run_experiment
+from reprise.dynamic_pagerank import rmat
 from reprise.dynamic_pagerank.paper import PAPER
 
-SURE = {"P1", "P2", "P2b", "P5b", "B2"}
+SURE = {"P1", "P1b", "P2", "P2b", "P5b", "B2"}
 
 
 def has_data(name):
@@ -47,3 +49,17 @@ def test_a_missing_file_of_the_paper_scale_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "REPRISE_DATA", str(tmp_path))
     with pytest.raises(MissingData, match=r"soc-LiveJournal1\.txt\.gz"):
         run_experiment(PAPER, "real-streams", scale="paper", out=tmp_path, workers=1, device="cpu")
+
+
+def test_the_paper_scale_reads_files_of_the_form_of_those_that_it_names(tmp_path, monkeypatch):
+    folder = tmp_path / "dynamic-pagerank"
+    folder.mkdir()
+    names = ("soc-LiveJournal1.txt.gz", "com-orkut.ungraph.txt.gz", "soc-pokec-relationships.txt.gz")
+    for seed, name in enumerate(names):
+        edges = rmat(7, 400, directed="orkut" not in name, seed=seed)
+        lines = ["# Nodes: 128 Edges: 400", "# FromNodeId\tToNodeId", *(f"{u + 1}\t{v + 1}" for u, v in edges)]
+        with gzip.open(folder / name, "wt", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+    monkeypatch.setitem(os.environ, "REPRISE_DATA", str(tmp_path))
+    record = run_experiment(PAPER, "real-streams", scale="paper", out=tmp_path, workers=1, device="cpu")
+    assert {claim.id: claim.verdict for claim in record.claims}["P8"] == "reproduced"

@@ -139,3 +139,43 @@ def test_multigraphs_and_asymmetric_arrays_are_refused():
     assert personalized_pagerank(ring, 0, epsilon=1e-10)[1] == pytest.approx(0.298246, abs=1e-6)
     with pytest.raises(KeyError, match="no node 7"):
         personalized_pagerank(ring, 7)
+
+
+def test_nodes_of_several_kinds_are_numbered_by_degree_and_stay_themselves():
+    graph = DynamicGraph.from_edges([("a", 1), (1, "1"), (1, (0, 1))], by_degree=True)
+    assert graph.nodes.labels[0] == 1 and set(graph.nodes.labels) == {1, "a", "1", (0, 1)}
+    assert graph.degree(1) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"nodes": True}, TypeError, "nodes must be an integer or an iterable of labels, got True"),
+        ({"nodes": 2.5}, TypeError, "nodes must be an integer or an iterable"),
+        ({"nodes": "abc"}, TypeError, "nodes must be an integer or an iterable"),
+        ({"nodes": 2**40}, ValueError, "nodes must lie between 0 and 2147483647, got 1099511627776"),
+        ({"directed": "no"}, TypeError, "directed must be True or False, got 'no'"),
+        ({"weighted": 1}, TypeError, "weighted must be True or False, got 1"),
+    ],
+)
+def test_a_wrong_argument_of_a_graph_is_named(options, error, message):
+    with pytest.raises(error, match=message):
+        DynamicGraph(**options)
+
+
+@pytest.mark.parametrize("weight", [1e308, 5e-324])
+def test_weights_whose_sums_or_quotients_overflow_are_refused(weight):
+    graph = DynamicGraph(weighted=True)
+    with pytest.raises(ValueError, match=r"the weight of event 1 must lie between 1e-150 and 1e\+150"):
+        graph.update([(0, 1), (0, 2, 1, weight)])
+    assert graph.number_of_nodes() == 0
+
+
+def test_labels_too_large_for_an_int64_are_told_as_they_came():
+    with pytest.raises(ValueError, match="got 9223372036854775809"):
+        DynamicGraph(nodes=3).update(np.array([[2**63 + 1, 1]], dtype=np.uint64))
+
+
+def test_what_is_no_networkx_graph_is_named():
+    with pytest.raises(TypeError, match="G must be a networkx graph, got NoneType"):
+        DynamicGraph.from_networkx(None)

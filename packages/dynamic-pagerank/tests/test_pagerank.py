@@ -164,6 +164,28 @@ def test_a_restart_distribution_is_the_mixture_of_its_sources():
     np.testing.assert_allclose(ranked.scores().to_numpy(), exact[first] / 4 + 3 * exact[second] / 4, atol=1e-8)
 
 
+def test_a_restart_vector_is_the_mapping_in_the_order_of_the_nodes():
+    edges = random_events(1, nodes=20, length=60, deletions=0)
+    found = []
+    for vector in (False, True):
+        graph = DynamicGraph.from_edges(edges)
+        masses = np.zeros(graph.number_of_nodes(), dtype=">f4")
+        masses[[2, 5]] = 1, 3
+        restart = masses[::1] if vector else {graph.nodes.label(2): 1, graph.nodes.label(5): 3}
+        found.append(DynamicPageRank(graph, restart=restart, epsilon=1e-10).scores().to_numpy())
+    assert np.array_equal(*found)
+
+
+def test_arrays_of_any_layout_are_taken():
+    graph = DynamicGraph.from_edges([(0, 1), (1, 2), (2, 0), (2, 3)], nodes=4)
+    sources = np.array([2, 0], dtype=">i2")[::-1]
+    sources.flags.writeable = False
+    ranked = DynamicPageRank(graph, sources=sources, epsilon=1e-10)
+    np.testing.assert_allclose(ranked.scores(of=2).to_numpy(), dense(graph)[2], atol=1e-9)
+    ranked.update(np.asfortranarray([[3, 0], [1, 3]], dtype=np.float16))
+    np.testing.assert_allclose(ranked.scores(of=0).to_numpy(), dense(graph)[0], atol=1e-9)
+
+
 def test_batches_push_less_and_keep_the_bound():
     events = random_events(2, nodes=100, length=4000)
     pushes = []
@@ -220,7 +242,9 @@ def test_adding_weights_equals_the_graph_of_their_sums():
         ({"sources": [1, 1]}, "sources must be distinct"),
         ({"source": 0, "dangling": "absorb"}, "dangling must be 'self'"),
         ({"restart": {0: -1.0}}, "restart must hold finite numbers"),
-        ({"restart": "everywhere"}, "restart must be a mapping from node to probability or 'uniform'"),
+        ({"restart": "everywhere"}, "restart must be a mapping from node to probability, .* or 'uniform'"),
+        ({"restart": [1.0]}, r"an array of one per node, or 'uniform' \(2 nodes\), got \[1.0\]"),
+        ({"restart": {0: "x"}}, "restart must be a mapping"),
     ],
 )
 def test_a_wrong_argument_is_named(options, message):
@@ -233,5 +257,9 @@ def test_unhashable_labels_and_wrong_kinds_are_type_errors():
         DynamicPageRank(DynamicGraph(), source=[1])
     with pytest.raises(TypeError, match="graph must be a DynamicGraph"):
         DynamicPageRank(nx.path_graph(3), source=0)
+    with pytest.raises(TypeError, match="sources must be an iterable of node labels, got 'ab'"):
+        DynamicPageRank(DynamicGraph(), sources="ab")
+    with pytest.raises(TypeError, match="sources must be an iterable of node labels, got 3"):
+        DynamicPageRank(DynamicGraph(), sources=3)
     with pytest.raises(TypeError, match="alpha must be a number"):
         DynamicPageRank(DynamicGraph(), source=0, alpha="0.1")

@@ -1,8 +1,8 @@
 """One step on rank-one measurements, d = 200 and m = 10,000: never forming x xᵀ against materialising it."""
 
 import torch
-from ratios import compare, write
 
+from reprise.core.ratios import compare, write
 from reprise.matrix_sensing import SensingProblem
 
 
@@ -32,4 +32,5 @@ if __name__ == "__main__":
             compare(f"rank-one step, {k} columns, against x xᵀ formed", *steps(given, formed, k), repeats=5, **facts)
             for k in (5, 200)
         ],
+        libraries=["torch"],
     )

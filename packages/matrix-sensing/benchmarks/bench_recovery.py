@@ -3,8 +3,8 @@
 from functools import partial
 
 import torch
-from ratios import compare, peak_megabytes, write
 
+from reprise.core.ratios import compare, peak_megabytes, write
 from reprise.matrix_sensing import SensingProblem, gradient_descent, minimum_nuclear_norm, recovery_error
 
 
@@ -34,8 +34,9 @@ if __name__ == "__main__":
     facts = {
         "our_error": float(recovery_error(ours(), given.truth)),
         "peer_error": float(recovery_error(peer(), given.truth)),
-        "our_peak_mb": peak_megabytes(descend),
-        "peer_peak_mb": peak_megabytes(solve),
+        "our_peak_mb": peak_megabytes(descend, imports=["cvxpy"]),
+        "peer_peak_mb": peak_megabytes(solve, imports=["cvxpy"]),
     }
     assert facts["our_error"] < 0.01, facts
-    write(__file__, [compare("recovery against cvxpy with SCS", ours, peer, repeats=5, **facts)])
+    result = compare("recovery against cvxpy with SCS", ours, peer, repeats=5, **facts)
+    write(__file__, [result], libraries=["torch", "cvxpy", "scs", "clarabel"])

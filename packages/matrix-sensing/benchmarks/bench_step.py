@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from ratios import compare, seconds, write
 
+from reprise.core.ratios import compare, seconds, write
 from reprise.matrix_sensing import SensingProblem
 
 
@@ -36,6 +36,7 @@ if __name__ == "__main__":
         ours,
         common,
         calls=10,
+        repeats=7,
         our_mb=our_bytes / 2**20,
         peer_mb=common_bytes / 2**20,
     )
@@ -55,4 +56,4 @@ if __name__ == "__main__":
     slope = float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
     print(f"time of a dense step grows with d to the power {slope:.2f} at fixed m (2 expected)")
     results.append({"work": "scaling of the dense step in d, m = 1600", "slope": slope, "expected": 2.0})
-    write(__file__, results)
+    write(__file__, results, libraries=["torch"])

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from ratios import compare, write
 from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
 from reprise.core import MissingData
+from reprise.core.ratios import compare, write
 from reprise.one_sided_completion import load_ratings, second_moment, second_moment_from
 from reprise.one_sided_completion.experiments.movielens import DATA
 from reprise.one_sided_completion.experiments.scaling import blocks
@@ -128,4 +128,4 @@ if __name__ == "__main__":
             repeats=3,
         )
     )
-    write(__file__, results)
+    write(__file__, results, libraries=["numba", "pandas", "scikit-learn"])

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from ratios import compare, peak_megabytes, write
 
+from reprise.core.ratios import compare, peak_megabytes, write
 from reprise.one_sided_completion import second_moment
 from reprise.one_sided_completion.experiments.scaling import blocks
 from reprise.one_sided_completion.objective import DenseObjective, PairObjective
@@ -75,4 +75,4 @@ if __name__ == "__main__":
         {"work": "d = 20,000 on pairs", "our_peak_mb": peak_megabytes(sparse_run), "dense_mb": 8 * 20_000**2 / 2**20}
     )
     print(results[-1])
-    write(__file__, results)
+    write(__file__, results, libraries=["numba", "scikit-learn", "torch"])

@@ -3,8 +3,8 @@
 from functools import partial
 
 import numpy as np
-from ratios import compare, write
 
+from reprise.core.ratios import compare, write
 from reprise.one_sided_completion import recover_rows
 from reprise.one_sided_completion.experiments.scaling import blocks
 
@@ -36,4 +36,4 @@ if __name__ == "__main__":
                 repeats=repeats,
             )
         )
-    write(__file__, results)
+    write(__file__, results, libraries=["numba"])

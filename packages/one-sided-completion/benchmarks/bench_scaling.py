@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 from bench_estimate import streamed
-from ratios import peak_megabytes, seconds, write
 
+from reprise.core.ratios import peak_megabytes, seconds, write
 from reprise.one_sided_completion import second_moment
 from reprise.one_sided_completion.experiments.scaling import blocks
 
@@ -44,4 +44,4 @@ if __name__ == "__main__":
         print(results[-1])
     slope = np.polyfit(np.log(sizes), np.log([each["seconds"] for each in results]), 1)[0]
     print(f"slope of seconds in rows: {slope:.3f}")
-    write(__file__, [*results, {"work": "slope of seconds in rows", "slope": float(slope)}])
+    write(__file__, [*results, {"work": "slope of seconds in rows", "slope": float(slope)}], libraries=["numba"])

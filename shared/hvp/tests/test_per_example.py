@@ -86,3 +86,16 @@ def test_per_example_traces_stop_at_the_requested_accuracy(make_problem):
     assert traces.products < 500
     assert float(traces.stderr[traces.argmax]) <= 0.3 * traces.maximum
     assert not per_example_traces(H, products=4, rtol=1e-6).converged
+
+
+def test_changes_tell_how_far_lanczos_is_from_the_end(make_problem):
+    problem = make_problem("mlp-tanh")
+    H = Hessian(problem.model, problem.loss, [problem.data[0]], parameters="0", strategy="retained")
+    v = torch.randn(H.size, dtype=H.dtype)
+    exact = per_example_quadratic(H, v, positive=True, steps=H.size)
+    values, changes = per_example_quadratic(H, v, positive=True, steps=4, changes=True)
+    assert (changes > 0).any()
+    assert ((values - exact).abs() <= 10 * changes + 1e-12).all()
+    ended = per_example_quadratic(H, v, positive=True, steps=H.size, changes=True)[1]
+    assert (ended <= 1e-8 * exact.abs().max()).all()
+    assert not per_example_quadratic(H, v, changes=True)[1].any()

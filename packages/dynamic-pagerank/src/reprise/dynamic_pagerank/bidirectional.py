@@ -14,7 +14,7 @@ import numpy as np
 from reprise.dynamic_pagerank.compiled import kernel
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.pagerank import DynamicPageRank
-from reprise.dynamic_pagerank.validation import positive_integer
+from reprise.dynamic_pagerank.validation import positive_integer, seeded
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def pair(
     bound = min(float(above @ right), float(left.sum() * right.max()))
     if not walks or bound == 0.0:
         return PairScore(value, bound, None)
-    generator = np.random.default_rng(seed)
+    generator = seeded(seed)
     starts = generator.choice(len(left), size=walks, p=left / left.sum())
     ends = np.empty(walks, dtype=np.int64)
     _walk(graph.arrays, starts, generator.geometric(alpha, size=walks) - 1, generator, ends)

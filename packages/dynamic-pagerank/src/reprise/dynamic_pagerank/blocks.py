@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from reprise.dynamic_pagerank.adjacency import TOP
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
 from reprise.dynamic_pagerank.edge_table import EMPTY
 
 
@@ -32,7 +32,7 @@ def _release(graph, offset, level):
     graph.free[level] = offset
 
 
-@kernel
+@long_kernel
 def relocate(graph, side, node, level):
     """Move the neighbours of a node to a block of 2**level entries."""
     old, old_level, size = graph.start[side, node], graph.level[side, node], graph.degree[side, node]

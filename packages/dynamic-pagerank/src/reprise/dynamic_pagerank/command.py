@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,10 @@ def stream(
     from reprise.dynamic_pagerank.trajectory import Trajectory
     from reprise.dynamic_pagerank.window import SlidingWindow
 
+    for option, path in (("--save", save), ("--animation", animation)):
+        # Before the stream, not after hours of it.
+        if path is not None and not path.parent.is_dir():
+            raise RepriseError(f"{option} must name a file in a folder that exists, got {path}")
     named = None if columns is None else [name.strip() for name in columns.split(",")]
     try:
         graph = DynamicGraph(directed=directed, weighted=multi == "weight")
@@ -77,6 +82,10 @@ def stream(
             seen.animate(animation)
         if save is not None:
             ranked.save(save)
+    except UnicodeDecodeError as error:
+        raise RepriseError(f"{edges} must hold text in UTF-8: {error}") from error
+    except (EOFError, zlib.error) as error:
+        raise RepriseError(f"{edges} must hold whole gzip data: {error}") from error
     except (ValueError, TypeError) as error:
         raise RepriseError(str(error)) from error
     except OSError as error:

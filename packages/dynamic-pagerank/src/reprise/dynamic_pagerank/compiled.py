@@ -23,15 +23,22 @@ def is_known(**options: Any) -> bool:
     return True
 
 
-def kernel_options(known: Callable[..., bool] = is_known) -> dict[str, Any]:
+def kernel_options(known: Callable[..., bool] = is_known, *, inlined: bool = False) -> dict[str, Any]:
     """Return the options with which kernels are compiled.
 
     Kernels never allocate, so that they need no reference counts; numba's, atomic ones for every array of every call,
-    would take four fifths of the time of an update. ``_nrt=False`` leaves them out. It is an option of numba's own
-    code, which may go: then kernels are compiled with the counts, slower and with the same results.
+    would take four fifths of the time of an update. ``_nrt=False`` leaves them out. A call passes every field of every
+    array, a hundred numbers for a graph with its columns, which would take half of what remains: ``forceinline=True``
+    copies a kernel into its callers. Both are options of numba's own code, which may go: then kernels are compiled
+    without them, slower and with the same results.
     """
-    without_counts = {"_nrt": False}
-    return {"cache": True, **without_counts} if known(**without_counts) else {"cache": True}
+    options: dict[str, Any] = {"cache": True}
+    for name, value in {"_nrt": False, **({"forceinline": True} if inlined else {})}.items():
+        if known(**{name: value}):
+            options[name] = value
+    return options
 
 
-kernel: Any = njit(**kernel_options())
+# A kernel becomes part of its callers; one that is long, or seldom called, stays on its own.
+kernel: Any = njit(**kernel_options(inlined=True))
+long_kernel: Any = njit(**kernel_options())

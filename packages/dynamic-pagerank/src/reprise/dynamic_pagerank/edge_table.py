@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
 
 EMPTY = -1
 LOAD = 0.7
@@ -39,7 +39,7 @@ def find(table, key, shift):
     return slot
 
 
-@kernel
+@long_kernel
 def rehash(old, new, shift):
     """Copy all entries of a table into an empty one."""
     for slot in range(len(old) // 2):

@@ -12,7 +12,7 @@ import numpy as np
 
 from reprise.dynamic_pagerank.adjacency import EDGES, NO_BLOCK, NO_SLOT, OK, SHIFT, TOP
 from reprise.dynamic_pagerank.blocks import is_full, relocate
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
 from reprise.dynamic_pagerank.edge_table import EMPTY, LOAD, clear, find
 
 _LOW = 0xFFFFFFFF
@@ -94,7 +94,7 @@ def remove(graph, slot, tail, head):
         _subtract_total(graph, head, weight)
 
 
-@kernel
+@long_kernel
 def change_weight(graph, slot, tail, head, weight):
     """Give the edge in a slot another weight."""
     first, second = _positions(graph, slot, tail, head)

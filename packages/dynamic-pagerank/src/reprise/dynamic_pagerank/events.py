@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# Sums of larger weights, and quotients by smaller ones, would not be finite.
+LARGEST_WEIGHT = 1e150
+
 
 class Edge(NamedTuple):
     """One event.
@@ -100,6 +103,11 @@ def as_events(events: Any) -> EventList:
     if wrong.any():
         i = int(np.argmax(wrong))
         raise ValueError(f"the weight of event {i} must be positive and finite, got {found.weights[i]}")
+    wrong = given & ~((found.weights >= 1 / LARGEST_WEIGHT) & (found.weights <= LARGEST_WEIGHT))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        limits = f"{1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}"
+        raise ValueError(f"the weight of event {i} must lie between {limits}, got {found.weights[i]}")
     return found
 
 

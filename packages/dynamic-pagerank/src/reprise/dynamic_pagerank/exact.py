@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.scans import transition
+from reprise.dynamic_pagerank.validation import positive_number, probability
 
 
 def power_iteration(
@@ -50,13 +51,16 @@ def power_iteration(
     """
     if source is not None and target is not None:
         raise ValueError("source and target must not both be given")
+    alpha, tolerance = probability("alpha", alpha), positive_number("tolerance", tolerance)
     nodes, forward = graph.number_of_nodes(), target is None
     restart = np.zeros(nodes)
     if source is None and target is None:
         restart[:] = 1.0 / nodes
     else:
         restart[graph.nodes.position(source if forward else target)] = 1.0
-    vector: NDArray[np.float64] = restart.copy() if start is None else start
+    vector: NDArray[np.float64] = restart.copy() if start is None else np.asarray(start, dtype=np.float64)
+    if vector.shape != (nodes,) or not np.isfinite(vector).all():
+        raise ValueError(f"start must be finite and have shape ({nodes},), got shape {vector.shape}")
     while True:
         following = (1.0 - alpha) * transition(graph.arrays, nodes, vector, forward) + alpha * restart
         difference = np.abs(following - vector)

@@ -15,9 +15,10 @@ import numpy as np
 from numba import njit, prange
 
 from reprise.dynamic_pagerank.adjacency import OK, SHIFT
-from reprise.dynamic_pagerank.compiled import kernel
-from reprise.dynamic_pagerank.edge_table import find
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
+from reprise.dynamic_pagerank.edge_table import find, hashed
 from reprise.dynamic_pagerank.edges import change_weight, edge_key, insert, remove, room, slot_of, weight_at
+from reprise.dynamic_pagerank.prefetch import FAR, anticipate, anticipate_columns, fetch
 from reprise.dynamic_pagerank.push import Columns, enqueue, push
 from reprise.dynamic_pagerank.repair import empty_changes, is_heavy, repair_forward, repair_reverse
 
@@ -79,6 +80,10 @@ def first_impossible(graph, events, multi):
     changed = np.empty(size)
     local_shift = 64 - int(np.log2(size) + 0.5)
     for i in range(len(events.tails)):
+        if i + FAR < len(events.tails):
+            coming = edge_key(graph, events.tails[i + FAR], events.heads[i + FAR])
+            fetch(graph.table, 2 * hashed(coming, shift))
+            fetch(keys, 2 * hashed(coming, local_shift))
         tail, head = events.tails[i], events.heads[i]
         key = edge_key(graph, tail, head)
         seen = find(keys, key, local_shift)
@@ -164,6 +169,7 @@ def apply_some(graph, events, begin, end, multi, changes):
     """
     filled = 0
     for i in range(begin, end):
+        anticipate(graph, events, i)
         noted = filled
         status, filled = apply_event(
             graph, events.tails[i], events.heads[i], events.signs[i], events.weights[i], multi, changes, filled
@@ -207,6 +213,7 @@ def _follow(graph, columns, events, begin, batch, multi, changes, alpha, epsilon
     while begin < total and status == OK:
         end = min(begin + batch, total)
         while begin < end and status == OK:
+            anticipate_columns(columns, events, begin)
             begin, status, filled = apply_some(graph, events, begin, end, multi, changes)
             for column in range(len(tails)):
                 tails[column] = repair_some(
@@ -239,7 +246,7 @@ def _follow_in_parallel(graph, columns, events, begin, batch, multi, changes, al
     return begin, status
 
 
-@kernel
+@long_kernel
 def apply_only(graph, events, begin, multi, changes):
     """Change the graph by events with no column to follow; return the next event and what is in the way."""
     status, room_for = OK, len(changes.ends) // 2

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from reprise.dynamic_pagerank.edge_table import find
-from reprise.dynamic_pagerank.validation import positive_integer
+from reprise.dynamic_pagerank.validation import positive_integer, seeded
 
 
 def barabasi_albert(nodes: int, edges_per_node: int, *, seed: int = 0) -> NDArray[np.int64]:
@@ -37,7 +37,7 @@ def barabasi_albert(nodes: int, edges_per_node: int, *, seed: int = 0) -> NDArra
     """
     positive_integer("edges_per_node", edges_per_node)
     positive_integer("nodes", nodes, minimum=edges_per_node + 1)
-    return _barabasi_albert(nodes, edges_per_node, np.random.default_rng(seed))
+    return _barabasi_albert(nodes, edges_per_node, seeded(seed))
 
 
 def erdos_renyi(nodes: int, edges: int, *, directed: bool = False, seed: int = 0) -> NDArray[np.int64]:
@@ -64,7 +64,7 @@ def erdos_renyi(nodes: int, edges: int, *, directed: bool = False, seed: int = 0
     possible = nodes * (nodes - 1) // (1 if directed else 2)
     if edges > possible // 2 + 1:
         raise ValueError(f"edges must be at most half of the {possible} possible ones, got {edges}")
-    return _erdos_renyi(nodes, edges, directed, np.random.default_rng(seed))
+    return _erdos_renyi(nodes, edges, directed, seeded(seed))
 
 
 def rmat(
@@ -104,7 +104,13 @@ def rmat(
         raise ValueError(f"probabilities must be four numbers ≥ 0 that sum to 1, got {probabilities}")
     if edges > 4**scale // 8 + 1:
         raise ValueError(f"edges must be at most an eighth of the {4**scale} pairs, got {edges}")
-    return _rmat(scale, edges, np.cumsum(probabilities), directed, np.random.default_rng(seed))
+    return _rmat(
+        scale,
+        edges,
+        np.cumsum(probabilities),
+        directed,
+        seeded(seed),
+    )
 
 
 @njit(cache=True)

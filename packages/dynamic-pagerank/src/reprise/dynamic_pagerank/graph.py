@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Any, NoReturn, Self
 
@@ -25,7 +26,7 @@ from reprise.dynamic_pagerank.follow import (
 from reprise.dynamic_pagerank.nodes import NodeIndex
 from reprise.dynamic_pagerank.repair import empty_changes
 from reprise.dynamic_pagerank.scans import edge_arrays
-from reprise.dynamic_pagerank.validation import one_of
+from reprise.dynamic_pagerank.validation import boolean, one_of, positive_integer
 
 MULTI = {"error": REFUSE, "ignore": IGNORE, "weight": ADD}
 
@@ -59,8 +60,8 @@ class DynamicGraph:
     def __init__(
         self, *, directed: bool = False, weighted: bool = False, nodes: int | Iterable[Hashable] | None = None
     ) -> None:
-        self.directed = bool(directed)
-        self.weighted = bool(weighted)
+        self.directed = boolean("directed", directed)
+        self.weighted = boolean("weighted", weighted)
         self.nodes = NodeIndex(nodes)
         self.arrays = adjacency.empty(max(len(self.nodes), 1), directed=self.directed, weighted=self.weighted)
         # Counts changes, so that who follows the graph notices what it has missed.
@@ -99,9 +100,13 @@ class DynamicGraph:
         if by_degree:
             if nodes is not None:
                 raise ValueError("by_degree numbers the nodes itself: leave nodes out")
-            ends = np.concatenate([np.asarray(found.tails), np.asarray(found.heads)])
-            labels, counts = np.unique(ends, return_counts=True)
-            nodes = labels[np.argsort(-counts, kind="stable")].tolist()
+            ends = _both(found.tails, found.heads)
+            # An array would make texts of labels of several kinds.
+            if isinstance(ends, np.ndarray) and ends.dtype.kind != "O":
+                labels, counts = np.unique(ends, return_counts=True)
+                nodes = labels[np.argsort(-counts, kind="stable")].tolist()
+            else:
+                nodes = [label for label, _ in Counter(map(_plain, ends)).most_common()]
         graph = cls(directed=directed, weighted=weighted, nodes=nodes)
         graph.reserve(len(found))
         graph.update(found, multi=multi)
@@ -122,6 +127,8 @@ class DynamicGraph:
         ValueError
             If `G` is a multigraph.
         """
+        if not hasattr(G, "is_multigraph"):
+            raise TypeError(f"G must be a networkx graph, got {type(G).__name__}")
         if G.is_multigraph():
             raise ValueError("G must have at most one edge between two nodes, got a multigraph")
         graph = cls(directed=G.is_directed(), weighted=weight is not None, nodes=list(G.nodes()))
@@ -205,6 +212,7 @@ class DynamicGraph:
 
     def reserve(self, edges: int) -> None:
         """Make room for so many edges at once."""
+        edges = positive_integer("edges", edges, minimum=0)
         self.arrays = adjacency.with_slots(self.arrays, slots_for(edges))
         self.arrays = adjacency.with_entries(self.arrays, 2 * edges)
 

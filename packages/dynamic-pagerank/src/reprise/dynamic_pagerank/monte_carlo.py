@@ -18,7 +18,7 @@ from reprise.dynamic_pagerank.follow import apply_some
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.repair import empty_changes
 from reprise.dynamic_pagerank.scores import Scores
-from reprise.dynamic_pagerank.validation import positive_integer, probability
+from reprise.dynamic_pagerank.validation import positive_integer, probability, seeded
 from reprise.dynamic_pagerank.walks import EVENT, NONE, cut, empty_walks, enough, more_slots, visit
 
 
@@ -58,7 +58,7 @@ class MonteCarloPageRank:
         self.walks = positive_integer("walks", walks)
         self.alpha = probability("alpha", alpha)
         self._source = graph.add_node(source)
-        self._generator = np.random.default_rng(seed)
+        self._generator = seeded(seed)
         self._walks = empty_walks(int(4 * (walks + 200) / self.alpha), len(graph.arrays.total))
         self._work = np.zeros(1, dtype=np.int64)
         begun = 0

@@ -23,18 +23,22 @@ class NodeIndex:
     Raises
     ------
     TypeError
-        If a label is not hashable.
+        If a label is not hashable, or `nodes` is of another kind.
     ValueError
-        If a label occurs twice or a number of nodes is negative.
+        If a label occurs twice or a number of nodes is negative or too large.
     """
 
     def __init__(self, nodes: int | Iterable[Hashable] | None = None) -> None:
         self.labels: list[Hashable] | None = None
         self._positions: dict[Hashable, int] = {}
         self._size = 0
+        if isinstance(nodes, (bool, np.bool_, str, bytes)) or not (
+            nodes is None or isinstance(nodes, (int, np.integer, Iterable))
+        ):
+            raise TypeError(f"nodes must be an integer or an iterable of labels, got {nodes!r}")
         if isinstance(nodes, (int, np.integer)):
-            if nodes < 0:
-                raise ValueError(f"nodes must not be negative, got {nodes}")
+            if not 0 <= nodes <= LARGEST:
+                raise ValueError(f"nodes must lie between 0 and {LARGEST}, got {nodes}")
             self._size = int(nodes)
             return
         self.labels = []
@@ -107,10 +111,10 @@ class NodeIndex:
         array = np.asarray(labels)
         if len(array) and array.dtype.kind not in "iu":
             raise TypeError(f"node labels must be integers in a graph of nodes 0, 1, 2…, got {labels[0]!r}")
-        array = array.astype(np.int64)
         if len(array) and (array.min() < 0 or array.max() >= LARGEST):
             bad = array.min() if array.min() < 0 else array.max()
             raise ValueError(f"node labels must lie between 0 and {LARGEST - 1}, got {bad}")
+        array = array.astype(np.int64)
         size = max(self._size, int(array.max()) + 1 if len(array) else 0)
         return array, range(self._size, size)
 

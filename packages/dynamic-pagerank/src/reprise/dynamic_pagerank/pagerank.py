@@ -18,7 +18,7 @@ from reprise.dynamic_pagerank.invariant import deviation
 from reprise.dynamic_pagerank.push import Stats
 from reprise.dynamic_pagerank.restart import columns_at, restarting_column
 from reprise.dynamic_pagerank.scores import Scores
-from reprise.dynamic_pagerank.validation import positive_integer, positive_number, probability
+from reprise.dynamic_pagerank.validation import listed, positive_integer, positive_number, probability
 
 
 class DynamicPageRank:
@@ -36,9 +36,9 @@ class DynamicPageRank:
         One node: the vector from it (`forward`), or to it (`reverse`). Exactly one of these five has to be given.
     sources, targets : iterable of hashable
         Several at once; they share the graph and are computed in parallel threads.
-    restart : mapping of hashable to float, or "uniform"
-        The walk starts anywhere, with probabilities in proportion to these; "uniform" is PageRank itself, also as the
-        number of nodes grows.
+    restart : mapping of hashable to float, array (nodes,), or "uniform"
+        The walk starts anywhere, with probabilities in proportion to these, by label or in the order of the nodes;
+        "uniform" is PageRank itself, also as the number of nodes grows.
     alpha : float
         Probability of stopping, in (0, 1); networkx's damping is 1 − α.
     epsilon : float
@@ -80,7 +80,7 @@ class DynamicPageRank:
         target: Hashable = None,
         sources: Iterable[Hashable] | None = None,
         targets: Iterable[Hashable] | None = None,
-        restart: Mapping[Any, float] | str | None = None,
+        restart: Mapping[Any, float] | NDArray[np.float64] | str | None = None,
         alpha: float = 0.15,
         epsilon: float = 1e-6,
         dangling: str = "self",
@@ -108,7 +108,7 @@ class DynamicPageRank:
             self.origins: list[Any] = []
             self._columns = restarting_column(graph, restart)
         else:
-            self.origins = list(sources or targets or ()) if self.many else [source if self.forward else target]
+            self.origins = listed(named[0], given[named[0]]) if self.many else [given[named[0]]]
             self._columns = columns_at(graph, self.origins, named[0])
         self._known = len(graph.nodes)
         self._version = graph.version

@@ -6,6 +6,7 @@ PAPER = Paper(
     "dynamic-pagerank",
     (
         "invariants",
+        "drift",
         "forward-cost",
         "reverse-cost",
         "adversarial",

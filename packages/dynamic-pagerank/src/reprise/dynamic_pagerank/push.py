@@ -17,7 +17,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
+from reprise.dynamic_pagerank.prefetch import FAR, NEAR, fetch
 
 PUSHES, WORK = 0, 1
 
@@ -81,7 +82,7 @@ def restart_mass(columns, column, node):
     return columns.restart[node] if len(columns.restart) else 1.0
 
 
-@kernel
+@long_kernel
 def push_forward(graph, columns, column, tail, alpha, epsilon):
     """Push the waiting nodes, which fill the queue up to `tail`, and all that they make wait."""
     p, r = columns.estimate[column], columns.residual[column]
@@ -92,6 +93,12 @@ def push_forward(graph, columns, column, tail, alpha, epsilon):
     head, pushes, work = 0, 0, 0
     while head != tail:
         node = queue[head]
+        if (tail - head) & mask > FAR:
+            coming = np.int64(queue[(head + FAR) & mask])
+            fetch(start, coming)
+            fetch(count, coming)
+            fetch(r, coming)
+            fetch(pool, start[queue[(head + NEAR) & mask]])
         head = (head + 1) & mask
         waiting[node] = 0
         rest = r[node]
@@ -121,7 +128,7 @@ def push_forward(graph, columns, column, tail, alpha, epsilon):
     columns.counts[column, WORK] += work
 
 
-@kernel
+@long_kernel
 def push_reverse(graph, columns, column, tail, alpha, epsilon):
     """Push the waiting nodes, which fill the queue up to `tail`, and all that they make wait."""
     p, r = columns.estimate[column], columns.residual[column]
@@ -133,6 +140,12 @@ def push_reverse(graph, columns, column, tail, alpha, epsilon):
     head, pushes, work = 0, 0, 0
     while head != tail:
         node = queue[head]
+        if (tail - head) & mask > FAR:
+            coming = np.int64(queue[(head + FAR) & mask])
+            fetch(start, coming)
+            fetch(count, coming)
+            fetch(r, coming)
+            fetch(pool, start[queue[(head + NEAR) & mask]])
         head = (head + 1) & mask
         waiting[node] = 0
         rest = r[node]
@@ -180,7 +193,7 @@ def enqueue(graph, columns, column, node, tail, epsilon, forward):
     return tail
 
 
-@kernel
+@long_kernel
 def push_all(graph, columns, column, nodes, alpha, epsilon, forward):
     """Push wherever the residual is too large: a static computation, O(nodes) more than its pushes."""
     tail = 0
@@ -189,7 +202,7 @@ def push_all(graph, columns, column, nodes, alpha, epsilon, forward):
     push(graph, columns, column, tail, alpha, epsilon, forward)
 
 
-@kernel
+@long_kernel
 def push_from(graph, columns, column, node, alpha, epsilon, forward):
     """Push a node and all that it makes wait: a static computation that touches no other node."""
     tail = enqueue(graph, columns, column, node, 0, epsilon, forward)

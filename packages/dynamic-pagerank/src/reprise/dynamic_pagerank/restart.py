@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from reprise.dynamic_pagerank import push
 from reprise.dynamic_pagerank.graph import DynamicGraph
 
+_EXPECTED = "restart must be a mapping from node to probability, an array of one per node, or 'uniform'"
+
 
 def columns_at(graph: DynamicGraph, labels: list[Any], name: str) -> push.Columns:
     """Return one column for each node, with residual 1 there; unknown nodes are added.
@@ -30,7 +32,7 @@ def columns_at(graph: DynamicGraph, labels: list[Any], name: str) -> push.Column
     return columns
 
 
-def restarting_column(graph: DynamicGraph, restart: Mapping[Any, float] | str) -> push.Columns:
+def restarting_column(graph: DynamicGraph, restart: Mapping[Any, float] | NDArray[np.float64] | str) -> push.Columns:
     """Return the column of a restart distribution, which is its residual.
 
     "uniform" has the mass 1 at every node, so that a new node does not change what the others have.
@@ -44,13 +46,13 @@ def restarting_column(graph: DynamicGraph, restart: Mapping[Any, float] | str) -
     size = len(graph.arrays.total)
     if isinstance(restart, str):
         if restart != "uniform":
-            raise ValueError(f"restart must be a mapping from node to probability or 'uniform', got {restart!r}")
+            raise ValueError(f"{_EXPECTED}, got {restart!r}")
         if not len(graph.nodes):
             raise ValueError("restart='uniform' needs a graph with at least one node")
         columns = push.empty_columns(place, size, np.empty(0))
         columns.residual[0, : len(graph.nodes)] = 1.0
         return columns
-    masses = {label: float(mass) for label, mass in restart.items()}
+    masses = _masses(graph, restart)
     total = sum(masses.values())
     if not (all(mass >= 0 for mass in masses.values()) and np.isfinite(total) and total > 0):
         raise ValueError(f"restart must hold finite numbers ≥ 0 with a positive sum, got {restart!r}")
@@ -60,6 +62,19 @@ def restarting_column(graph: DynamicGraph, restart: Mapping[Any, float] | str) -
     columns = push.empty_columns(place, len(vector), vector)
     columns.residual[0] = vector
     return columns
+
+
+def _masses(graph: DynamicGraph, restart: Any) -> dict[Any, float]:
+    if not isinstance(restart, Mapping):
+        size = len(graph.nodes)
+        if not isinstance(restart, (np.ndarray, list, tuple)) or np.shape(restart) != (size,):
+            got = f"shape {np.shape(restart)}" if isinstance(restart, np.ndarray) else repr(restart)
+            raise ValueError(f"{_EXPECTED} ({size} nodes), got {got}")
+        restart = {graph.nodes.label(node): mass for node, mass in enumerate(restart) if mass}
+    try:
+        return {label: float(mass) for label, mass in restart.items()}
+    except (TypeError, ValueError):
+        raise ValueError(f"{_EXPECTED}, got {restart!r}") from None
 
 
 def restart_vector(columns: push.Columns, column: int, nodes: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reprise.dynamic_pagerank.adjacency import OK
-from reprise.dynamic_pagerank.compiled import kernel
+from reprise.dynamic_pagerank.compiled import kernel, long_kernel
 from reprise.dynamic_pagerank.follow import apply_some
 from reprise.dynamic_pagerank.graph import DynamicGraph
 from reprise.dynamic_pagerank.repair import empty_changes
@@ -126,7 +126,7 @@ def _wait_all(graph, r, queue, waiting, node, tail, epsilon):
     return tail
 
 
-@kernel
+@long_kernel
 def _follow(graph, events, begin, multi, changes, p, r, queue, waiting, work, alpha, epsilon):
     odds = (1.0 - alpha) / alpha
     for i in range(begin, len(events.tails)):
@@ -149,7 +149,7 @@ def _follow(graph, events, begin, multi, changes, p, r, queue, waiting, work, al
     return len(events.tails), OK
 
 
-@kernel
+@long_kernel
 def _relax(graph, p, r, queue, waiting, work, tail, alpha, epsilon):
     start, count, pool = graph.start[0], graph.degree[0], graph.pool
     head, mask = 0, len(queue) - 1

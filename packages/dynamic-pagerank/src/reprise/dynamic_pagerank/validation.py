@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def probability(name: str, value: Any) -> float:
@@ -31,6 +33,25 @@ def positive_integer(name: str, value: Any, *, minimum: int = 1) -> int:
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     return int(value)
+
+
+def seeded(seed: Any) -> np.random.Generator:
+    """Return the generator of an integer seed."""
+    return np.random.default_rng(positive_integer("seed", seed, minimum=0))
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return `value` as a bool; numbers and texts are refused, as "no" would be true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def listed(name: str, values: Any) -> list[Any]:
+    """Return several labels as a list; a text is one label."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be an iterable of node labels, got {values!r}")
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:

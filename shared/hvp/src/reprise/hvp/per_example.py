@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from .products import push
 from .trace import Progress
 
 
+@overload
 def per_example_quadratic(
     operator: CurvatureOperator,
     vector: Tensor,
@@ -34,7 +35,33 @@ def per_example_quadratic(
     positive: bool = False,
     steps: int = 20,
     chunk_size: int | None = None,
-) -> Tensor:
+    changes: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def per_example_quadratic(
+    operator: CurvatureOperator,
+    vector: Tensor,
+    *,
+    per_layer: bool = False,
+    positive: bool = False,
+    steps: int = 20,
+    chunk_size: int | None = None,
+    changes: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+
+
+def per_example_quadratic(
+    operator: CurvatureOperator,
+    vector: Tensor,
+    *,
+    per_layer: bool = False,
+    positive: bool = False,
+    steps: int = 20,
+    chunk_size: int | None = None,
+    changes: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
     """vᵀH_n v for every example n, in the order of the data.
 
     Parameters
@@ -52,11 +79,14 @@ def per_example_quadratic(
         Lanczos steps.
     chunk_size : int, optional
         Examples at once in Lanczos, which keeps `steps` vectors (P,) for each; 64 by default.
+    changes : bool
+        Return two tensors: the values, and by how much the last Lanczos step changed each (the size of its error;
+        zero for what is not found by Lanczos, NaN after a single step).
 
     Returns
     -------
     Tensor, shape (N,) or (N, L)
-        Layers in the order of ``operator.space.layers()``.
+        Layers in the order of ``operator.space.layers()``; two of them with `changes`.
 
     Raises
     ------
@@ -93,8 +123,9 @@ def per_example_quadratic(
         for batch in engine.batches:
             with engine.context(), torch.no_grad():
                 values.append(_of_batch(operator, space, batch, part, positive, steps, chunk_size or 64))
-        columns.append(torch.cat(values))
-    return torch.stack(columns, dim=1) if per_layer else columns[0]
+        columns.append(torch.cat(values, dim=1))
+    stacked = torch.stack(columns, dim=2) if per_layer else columns[0]
+    return (stacked[0], stacked[1]) if changes else stacked[0]
 
 
 @dataclass(frozen=True)
@@ -207,6 +238,7 @@ def _of_batch(
     steps: int,
     chunk_size: int,
 ) -> Tensor:
+    """Values and their changes, shape (2, n)."""
     engine = operator._engine
     objective = engine.objective
     at: Tensors = {name: p.detach() for name, p in space.tensors.items()}
@@ -219,8 +251,10 @@ def _of_batch(
     if positive and isinstance(engine.kind, Second):
         return _positive(operator, space, batch, vector, min(steps, space.size), chunk_size)
     if isinstance(engine.kind, Generalised):
-        return _second_along(lambda values: objective.example_losses(values, batch), *push(output, at, tangent))
-    return _second_along(lambda params: objective.example_losses(output(params), batch), at, tangent)
+        found = _second_along(lambda values: objective.example_losses(values, batch), *push(output, at, tangent))
+    else:
+        found = _second_along(lambda params: objective.example_losses(output(params), batch), at, tangent)
+    return torch.stack([found, torch.zeros_like(found)])
 
 
 def _second_along(function: Callable[[Any], Tensor], point: Any, direction: Any) -> Tensor:
@@ -233,7 +267,7 @@ def _second_along(function: Callable[[Any], Tensor], point: Any, direction: Any)
 def _positive(
     operator: CurvatureOperator, space: ParameterSpace, batch: Any, vector: Tensor, steps: int, chunk_size: int
 ) -> Tensor:
-    """vᵀH_n⁺v by one Lanczos per example, all examples of a chunk at once by vmap."""
+    """vᵀH_n⁺v and its change (2, N) by one Lanczos per example, all examples of a chunk at once by vmap."""
     objective = operator._engine.objective
     at: Tensors = {name: p.detach() for name, p in space.tensors.items()}
     everything = {name: p.detach() for name, p in (objective.trainable | objective.fixed).items()}
@@ -251,5 +285,6 @@ def _positive(
         )
         rows = vector.expand(min(chunk_size, count - start), -1)
         apply = torch.vmap(product)
-        values.append(positive_forms(lambda many, chunk=chunk, apply=apply: apply(chunk, many), rows, steps)[0])  # type: ignore[misc]
-    return torch.cat(values).to(vector)
+        found = positive_forms(lambda many, chunk=chunk, apply=apply: apply(chunk, many), rows, steps)  # type: ignore[misc]
+        values.append(torch.stack(found[:2]))
+    return torch.cat(values, dim=1).to(vector)

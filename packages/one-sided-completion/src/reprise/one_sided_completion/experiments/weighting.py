@@ -57,7 +57,8 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         row[f"diagonal {name}"] = run.relative_error(impute(moment, settings.rank, diagonal=diagonal).factor)
     enough = (moment.count >= 20) & (moment.pair_rows != moment.indices)
     error = moment.pair_values - run.T[moment.pair_rows, moment.indices]
-    row["covered"] = float((np.abs(error[enough]) < 1.96 * moment.pair_standard_errors()[enough]).mean())
+    if enough.any():
+        row["covered"] = float((np.abs(error[enough]) < 1.96 * moment.pair_standard_errors()[enough]).mean())
     return [row]
 
 
