@@ -1,4 +1,4 @@
-"""Two of the algorithms in plain Python and numpy, as a benchmark library writes them: a copy of every hint per step."""
+"""Two of the algorithms in plain Python and numpy, as a benchmark library writes them: each step copies every hint."""
 
 from __future__ import annotations
 
