@@ -139,8 +139,10 @@ def estimate_affinity(
     if not isinstance(subsets, Subsets):
         integer("size", size, minimum=2)
         subsets = subsets_of(list(features), count=integer("subsets", subsets), size=size, seed=seed)
-    fitted: dict[Hashable, TaskFeatures] = dict(features)
-    held: dict[Hashable, TaskFeatures] | None = None if validation is None else dict(validation)
+    fitted: dict[Hashable, TaskFeatures] = {}
+    fitted.update(features)
+    held: dict[Hashable, TaskFeatures] = {}
+    held.update(validation or {})
     outcomes = estimate_subsets(
         fitted,
         subsets,
@@ -148,7 +150,7 @@ def estimate_affinity(
         reduction="sum",
         intercept=intercept,
         score="logistic" if score == "loss" else "accuracy",
-        validation=held,
+        validation=held or None,
         workers=workers,
     )
     return affinity_matrix(outcomes, subsets)
