@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch import Tensor, nn
 
 from reprise.core import Claim, Context, Experiment, at_least, at_most, beats, values
@@ -221,6 +222,7 @@ def plot(table: pd.DataFrame) -> Figure:
             axes[-1].plot([i + 0.2 * (j - 0.5)] * len(found), found, marker="os"[j], **style)
     axes[-1].set_xticks(range(len(METHODS)), ["plain", "constr.", "consist.", "both", "RegSL"], rotation=60)
     axes[-1].set(title="Hessian measure\n● symmetric □ program.", yscale="log", xlim=(-0.5, len(METHODS) - 0.5))
+    axes[-1].yaxis.set_minor_formatter(NullFormatter())
     axes[-1].yaxis.set_major_formatter("{x:g}")
     axes[-1].yaxis.set_minor_formatter("{x:g}")
     axes[-1].tick_params(axis="y", which="both", labelsize=7)
