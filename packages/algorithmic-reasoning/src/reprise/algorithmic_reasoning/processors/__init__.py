@@ -1,0 +1,1 @@
+"""What stands between encoders and decoders: one file per kind of layer."""
