@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from reprise.gnn_bounds import diffusion_matrix, spectral_norm, spectral_norms
-from reprise.gnn_bounds.spectral import stack
+from reprise.gnn_bounds.batch import stack
 
 CLOSED_FORMS = {
     "complete": (nx.complete_graph(9), 8.0),
@@ -69,6 +69,39 @@ def test_nearly_degenerate_norms_are_found():
     pair = stack([sparse.csr_array(block) for block in blocks])
     pair = sparse.csr_array(pair + 1e-6 * sparse.eye_array(40) * (np.arange(40) < 20))
     assert spectral_norm(pair) == pytest.approx(19 + 1e-6, rel=1e-9)
+
+
+def test_two_eigenvalues_that_nearly_agree_are_told_apart():
+    # signed and symmetric: ‖P‖ and the other end of the spectrum differ by far less than their distance to the rest
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((60, 60)))[0]
+    for distance in (1e-3, 1e-5, 1e-7):
+        ends = np.concatenate([[1 + distance, -1.0], np.linspace(-0.9, 0.9, 58)])
+        matrix = (basis * ends) @ basis.T
+        assert spectral_norm((matrix + matrix.T) / 2) == pytest.approx(1 + distance, rel=1e-8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 10**6))
+def test_weighted_graphs_agree_with_dense_decompositions(size, seed):
+    rng = np.random.default_rng(seed)
+    weights = np.triu(rng.exponential(size=(size, size)) * (rng.random((size, size)) < 0.1), 1)
+    for matrix in (weights + weights.T, weights):
+        assert spectral_norm(matrix) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-8)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_entries_whose_squares_leave_float64_are_no_matter(scale):
+    star = nx.to_numpy_array(nx.star_graph(9)) * scale
+    assert spectral_norm(star) / scale == pytest.approx(3.0, rel=1e-8)
+
+
+def test_a_matrix_is_taken_in_any_form_and_left_as_it_was():
+    matrix = sparse.csr_array((np.ones(4), [1, 0, 0, 1], [0, 2, 4]), shape=(2, 2))  # unsorted
+    before = matrix.indices.copy()
+    matrix.data.flags.writeable = False
+    forms = [matrix, matrix.toarray().astype(">f4")[::-1], matrix.toarray().astype(int).tolist(), matrix.tocoo()]
+    np.testing.assert_allclose(spectral_norms(forms), 2.0)
+    np.testing.assert_array_equal(matrix.indices, before)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from reprise.gnn_bounds.diffusion import KINDS, Kind, diffuse
 from reprise.gnn_bounds.graphs import Graph, as_graphs
-from reprise.gnn_bounds.spectral import stack
 from reprise.gnn_bounds.validation import choice
 
 
@@ -190,3 +189,15 @@ def _features(graph: Graph, index: int) -> np.ndarray[Any, Any]:
     if graph.features is None:
         raise ValueError(f"graphs[{index}] must have features; with_features gives one-hot degrees or tags")
     return graph.features
+
+
+def stack(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
+    """Block-diagonal matrix of square blocks, by shifting indices."""
+    sizes = np.array([block.shape[0] for block in blocks])
+    counts = np.array([block.nnz for block in blocks])
+    shift = np.concatenate([[0], np.cumsum(sizes)])
+    taken = np.concatenate([[0], np.cumsum(counts)])
+    indices = np.concatenate([block.indices + offset for block, offset in zip(blocks, shift)])
+    pointers = np.concatenate([block.indptr[:-1] + offset for block, offset in zip(blocks, taken)] + [taken[-1:]])
+    data = np.concatenate([block.data for block in blocks])
+    return sparse.csr_array((data, indices.astype(np.int64), pointers.astype(np.int64)), shape=(shift[-1], shift[-1]))

@@ -1,8 +1,6 @@
-"""Spectral norms of many sparse matrices in one call: restarted Lanczos on each block of a block-diagonal matrix.
+"""Spectral norms of many sparse matrices in one call: each is worked off in cache by one compiled kernel.
 
-Lanczos sees both ends of the spectrum, so that bipartite graphs, where −‖A‖ is an eigenvalue beside ‖A‖, make it no
-slower (power iteration would oscillate); a start with positive entries meets the leading eigenvector of every
-component. Memory is O(edges); every graph is worked off in cache by one compiled kernel.
+Matrices are not copied, not even into a block-diagonal one: on graphs of this size that costs more than the norms.
 """
 
 from __future__ import annotations
@@ -11,17 +9,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from reprise.gnn_bounds.lanczos import CONVERGED, OUT_OF_RANGE, norm
 from reprise.gnn_bounds.validation import positive
 
 Array = np.ndarray[Any, Any]
-
-STEPS = 24  # Lanczos vectors per cycle
-CYCLES = 40  # cycles before a graph is handed to ARPACK
 
 
 class ConvergenceWarning(UserWarning):
@@ -82,58 +77,30 @@ def spectral_norms(matrices: Sequence[Any], *, tol: float = 1e-8) -> Array:
 
     Notes
     -----
-    Lanczos with full reorthogonalisation on P where P is symmetric, on PᵀP elsewhere; a Ritz value θ with residual r
-    is accepted when min(r, r²/gap) ≤ tol·θ, with the gap to the next Ritz value. O(edges) per step.
+    Lanczos with full reorthogonalisation on P where P is symmetric without negative entries, on PᵀP elsewhere; a Ritz
+    value θ is accepted when its residual is at most tol·θ. O(edges) per step, and as much memory. A matrix that needs more than 40 restarts of 24 steps is handed to LAPACK (up to 1000 rows) or ARPACK.
     """
     positive("tol", tol)
-    blocks = [_matrix(matrix, index) for index, matrix in enumerate(matrices)]
-    if not blocks:
+    found = [_matrix(matrix, index) for index, matrix in enumerate(matrices)]
+    if not found:
         raise ValueError("matrices must hold at least one matrix, got none")
-    whole = stack(blocks)
-    if not np.isfinite(whole.data).all():
-        raise ValueError("matrices must be finite")
-    symmetric = _symmetric_blocks(whole, np.cumsum([0, *(block.shape[0] for block in blocks)]))
-    values = np.empty(len(blocks))
-    for flag in (True, False):
-        chosen = np.flatnonzero(symmetric == flag)
-        if len(chosen):
-            values[chosen] = _norms([blocks[i] for i in chosen], tol, symmetric=flag)
+    # fixed: the same graphs give the same bits
+    random = np.random.default_rng(0).uniform(0.5, 1.5, max(matrix.shape[0] for matrix in found))
+    values = np.empty(len(found))
+    for index, matrix in enumerate(found):
+        pointers, indices, data = _arrays(matrix)
+        values[index], status = norm(pointers, indices, data, random, tol)
+        if status == OUT_OF_RANGE:
+            largest = np.abs(data).max(initial=0.0)
+            if not np.isfinite(largest):
+                raise ValueError(f"matrices[{index}] must be finite")
+            if largest == 0.0:
+                continue
+            values[index], status = norm(pointers, indices, data / largest, random, tol)
+            values[index] *= largest
+        if status != CONVERGED:
+            values[index] = _by_lapack(matrix) if matrix.shape[0] <= 1000 else _by_arpack(matrix, tol)
     return values
-
-
-def _norms(blocks: list[sparse.csr_array], tol: float, *, symmetric: bool) -> Array:
-    whole = stack(blocks)
-    starts = np.cumsum([0, *(block.shape[0] for block in blocks)])
-    transposed = whole if symmetric else sparse.csr_array(whole.T)
-    start = np.random.default_rng(0).uniform(0.5, 1.5, whole.shape[0])  # fixed: the same graphs give the same bits
-    values, converged = _lanczos(
-        whole.indptr,
-        whole.indices,
-        whole.data,
-        transposed.indptr,
-        transposed.indices,
-        transposed.data,
-        starts,
-        start,
-        symmetric,
-        tol if symmetric else 2 * tol,
-    )
-    values = np.asarray(values if symmetric else np.sqrt(values))
-    for index in np.flatnonzero(~converged):
-        values[index] = _arpack(blocks[index], tol, symmetric)
-    return values
-
-
-def stack(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
-    """Block-diagonal matrix of square blocks, by shifting indices."""
-    sizes = np.array([block.shape[0] for block in blocks])
-    counts = np.array([block.nnz for block in blocks])
-    shift = np.concatenate([[0], np.cumsum(sizes)])
-    taken = np.concatenate([[0], np.cumsum(counts)])
-    indices = np.concatenate([block.indices + offset for block, offset in zip(blocks, shift)])
-    pointers = np.concatenate([block.indptr[:-1] + offset for block, offset in zip(blocks, taken)] + [taken[-1:]])
-    data = np.concatenate([block.data for block in blocks])
-    return sparse.csr_array((data, indices.astype(np.int64), pointers.astype(np.int64)), shape=(shift[-1], shift[-1]))
 
 
 def _matrix(matrix: Any, index: int) -> sparse.csr_array:
@@ -149,97 +116,36 @@ def _matrix(matrix: Any, index: int) -> sparse.csr_array:
             found = sparse.csr_array(array.astype(np.float64))
     except (TypeError, ValueError) as error:
         raise TypeError(f"matrices[{index}] must be a matrix of real numbers, got {type(matrix).__name__}") from error
+    if found.ndim == 2 and not found.has_canonical_format:
+        found = found.copy()
+        found.sum_duplicates()
     if found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] == 0:
         raise ValueError(f"matrices[{index}] must be square with at least one row, got shape {found.shape}")
     return found
 
 
-def _symmetric_blocks(whole: sparse.csr_array, starts: Array) -> Array:
-    """Which blocks of a block-diagonal matrix are symmetric, (G,)."""
-    difference = abs(sparse.csr_array(whole - whole.T))
-    largest = float(abs(whole).max()) if whole.nnz else 0.0
-    rows = np.repeat(np.arange(whole.shape[0]), np.diff(difference.indptr))[difference.data > 1e-12 * largest]
-    odd = np.searchsorted(starts, rows, side="right") - 1
-    flags = np.ones(len(starts) - 1, dtype=bool)
-    flags[odd] = False
-    return flags
+def _arrays(matrix: sparse.csr_array) -> list[Array]:
+    """Pointers, indices and data, of one kind: the kernel is compiled anew for every other."""
+    index = np.int32 if matrix.nnz < 2**31 else np.int64
+    parts = (matrix.indptr, index), (matrix.indices, index), (matrix.data, np.float64)
+    return [part if part.dtype == kind and part.flags.writeable else part.astype(kind) for part, kind in parts]
 
 
-def _arpack(block: sparse.csr_array, tol: float, symmetric: bool) -> float:
-    if block.shape[0] <= 1000:
-        return float(np.linalg.norm(block.toarray(), 2))
-    operator = block if symmetric else sparse.csr_array(block.T @ block)
-    start = np.random.default_rng(0).uniform(0.5, 1.5, block.shape[0])
+def _by_lapack(matrix: sparse.csr_array) -> float:
+    return float(np.linalg.norm(matrix.toarray(), 2))
+
+
+def _by_arpack(matrix: sparse.csr_array, tol: float) -> float:
+    transposed = sparse.csr_array(matrix.T)
+    gram = linalg.LinearOperator(matrix.shape, matvec=lambda vector: transposed @ (matrix @ vector), dtype=np.float64)
+    start = np.random.default_rng(0).uniform(0.5, 1.5, matrix.shape[0])
     try:
-        value = linalg.eigsh(operator, k=1, which="LM", v0=start, tol=tol / 10, return_eigenvectors=False, ncv=60)[0]
+        value = linalg.eigsh(gram, k=1, which="LM", v0=start, tol=tol / 10, return_eigenvectors=False, ncv=60)[0]
     except linalg.ArpackNoConvergence as error:
-        found = error.eigenvalues
-        value = found[0] if len(found) else np.nan
+        value = error.eigenvalues[0] if len(error.eigenvalues) else np.nan
         warnings.warn(
-            f"the spectral norm of a graph with {block.shape[0]} nodes did not reach the tolerance {tol:g}",
+            f"the spectral norm of a graph with {matrix.shape[0]} nodes did not reach the tolerance {tol:g}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-    return float(abs(value)) if symmetric else float(np.sqrt(abs(value)))
-
-
-@numba.njit(cache=True)
-def _product(pointers, indices, data, first, last, vector, out):  # type: ignore[no-untyped-def]
-    for row in range(first, last):
-        total = 0.0
-        for place in range(pointers[row], pointers[row + 1]):
-            total += data[place] * vector[indices[place] - first]
-        out[row - first] = total
-
-
-@numba.njit(cache=True)
-def _lanczos(pointers, indices, data, t_pointers, t_indices, t_data, starts, start, symmetric, tol):  # type: ignore[no-untyped-def]
-    count = len(starts) - 1
-    values, converged = np.zeros(count), np.zeros(count, np.bool_)
-    for graph in range(count):
-        first, last = starts[graph], starts[graph + 1]
-        size = last - first
-        steps = min(STEPS, size)
-        basis = np.zeros((steps, size))
-        vector, image, middle = start[first:last].copy(), np.empty(size), np.empty(size)
-        for _ in range(CYCLES):
-            vector /= np.sqrt(np.dot(vector, vector))
-            basis[0] = vector
-            small = np.zeros((steps, steps))
-            used, beta = steps, 0.0
-            for step in range(steps):
-                if symmetric:
-                    _product(pointers, indices, data, first, last, basis[step], image)
-                else:
-                    _product(pointers, indices, data, first, last, basis[step], middle)
-                    _product(t_pointers, t_indices, t_data, first, last, middle, image)
-                size_of_image = np.sqrt(np.dot(image, image))
-                small[step, step] = np.dot(basis[step], image)
-                for _ in range(2):  # twice is enough (Kahan and Parlett)
-                    for other in range(step + 1):
-                        weight = np.dot(basis[other], image)
-                        for i in range(size):
-                            image[i] -= weight * basis[other, i]
-                beta = np.sqrt(np.dot(image, image))
-                if beta <= 1e-13 * size_of_image or size_of_image == 0.0:
-                    used, beta = step + 1, 0.0  # the space is invariant
-                    break
-                if step + 1 < steps:
-                    small[step, step + 1] = small[step + 1, step] = beta
-                    basis[step + 1] = image / beta
-            ritz, vectors = np.linalg.eigh(small[:used, :used])
-            best = used - 1 if abs(ritz[used - 1]) >= abs(ritz[0]) else 0
-            value = abs(ritz[best])
-            residual = beta * abs(vectors[used - 1, best])
-            gap = abs(ritz[best] - ritz[best - 1 if best else min(1, used - 1)])
-            error = residual if gap <= residual else min(residual, residual * residual / gap)
-            values[graph] = value
-            if error <= 0.1 * tol * value or used == size or value == 0.0:
-                converged[graph] = True
-                break
-            for i in range(size):
-                total = 0.0
-                for step in range(used):
-                    total += vectors[step, best] * basis[step, i]
-                vector[i] = total
-    return values, converged
+    return float(np.sqrt(abs(value)))
