@@ -53,7 +53,8 @@ def tridiagonalise(
     off_diagonal = torch.zeros(count, max(steps - 1, 0), dtype=starts.dtype, device=starts.device)
     basis[:, 0] = starts
     scale = torch.zeros(count, dtype=starts.dtype, device=starts.device)
-    threshold = 10 * torch.finfo(starts.dtype).eps
+    limits = torch.finfo(starts.dtype)
+    threshold, least = 10 * limits.eps, limits.tiny / limits.eps
     for step in range(steps):
         image = apply(basis[:, step])
         if step > 0:
@@ -65,7 +66,8 @@ def tridiagonalise(
             # squares of float32 numbers may leave its range
             length = torch.linalg.vector_norm(image, dim=1, dtype=torch.float64).to(image.dtype)
             scale = torch.maximum(scale, diagonal[:, step].abs() + length)
-            alive = length > threshold * scale
+            # a length near the end of the type's range belongs to entries beyond it, without precision or inverse
+            alive = (length > threshold * scale) & (length > least)
             off_diagonal[:, step] = torch.where(alive, length, 0.0)
             torch.mul(image, torch.where(alive, 1 / length, 0.0)[:, None], out=basis[:, step + 1])
         if progress is not None:
