@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reprise.hvp import GaussNewton, Hessian, per_example_quadratic, per_example_traces
+from reprise.hvp.positive import positive_forms
 
 
 @pytest.mark.parametrize("kind", [Hessian, GaussNewton])
@@ -29,6 +30,42 @@ def test_per_example_forms_equal_those_of_single_examples(make_problem, kind, pe
             expected.append(torch.stack([v[rows] @ M[rows][:, rows] @ v[rows] for rows in layers]))
     expected = torch.stack(expected)
     torch.testing.assert_close(found, expected if per_layer else expected[:, 0], rtol=1e-8, atol=1e-12)
+
+
+def test_forms_can_be_split_by_parameter(make_problem):
+    problem = make_problem("mlp-tanh")
+    H = Hessian(problem.model, problem.loss, problem.data)
+    v = torch.randn(H.size, dtype=H.dtype)
+    found = per_example_quadratic(H, v, per_layer=True, by="parameter")
+    assert found.shape[1] == len(H.space.names) > len(H.space.layers())
+    for column, name in zip(found.T, H.space.names):
+        alone = torch.zeros_like(v)
+        alone[H.space.slices[name]] = v[H.space.slices[name]]
+        torch.testing.assert_close(column, per_example_quadratic(H, alone))
+    with pytest.raises(ValueError, match="by must be"):
+        per_example_quadratic(H, v, per_layer=True, by="row")
+
+
+def test_each_entry_of_a_parameter_list_is_a_layer():
+    class Listed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = torch.nn.ParameterList([torch.ones(2, 2), torch.ones(2, 1)])
+
+        def forward(self, x):
+            return (x @ self.weights[0]).tanh() @ self.weights[1]
+
+    H = Hessian(Listed(), torch.nn.functional.mse_loss, [(torch.ones(3, 2), torch.zeros(3, 1))])
+    assert H.space.layers() == {"weights.0": ["weights.0"], "weights.1": ["weights.1"]}
+    assert per_example_quadratic(H, torch.ones(6), per_layer=True).shape == (3, 2)
+
+
+@pytest.mark.parametrize("exponent", [-30, -36, -38, -39, -41, -44])
+def test_curvature_at_the_end_of_float32_stays_finite(exponent):
+    matrix = torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64) * 10.0**exponent).float()
+    value, change, _ = positive_forms(lambda rows: rows @ matrix, torch.ones(1, 4), 4)
+    assert torch.isfinite(value).all() and torch.isfinite(change).all()
+    assert float(value) <= 4 * 4 * 10.0**exponent * 1.1  # no more than the largest eigenvalue allows
 
 
 def test_gauss_newton_forms_have_the_closed_form_of_cross_entropy(make_problem):

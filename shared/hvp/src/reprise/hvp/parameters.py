@@ -114,10 +114,14 @@ class ParameterSpace:
         return ParameterSpace({name: self.tensors[name] for name in chosen})
 
     def layers(self) -> dict[str, list[str]]:
-        """Names grouped by the module that owns them; a name without a dot is its own group."""
+        """Names grouped by the module that owns them.
+
+        A name without a dot is its own group, and so is an entry of a `ParameterList`: a list is no layer.
+        """
         groups: dict[str, list[str]] = {}
         for name in self.tensors:
-            groups.setdefault(name.rpartition(".")[0] or name, []).append(name)
+            owner, _, last = name.rpartition(".")
+            groups.setdefault(name if last.isdigit() else owner or name, []).append(name)
         return groups
 
 

@@ -32,6 +32,7 @@ def per_example_quadratic(
     vector: Tensor,
     *,
     per_layer: bool = False,
+    by: Literal["module", "parameter"] = "module",
     positive: bool = False,
     steps: int = 20,
     chunk_size: int | None = None,
@@ -45,6 +46,7 @@ def per_example_quadratic(
     vector: Tensor,
     *,
     per_layer: bool = False,
+    by: Literal["module", "parameter"] = "module",
     positive: bool = False,
     steps: int = 20,
     chunk_size: int | None = None,
@@ -57,6 +59,7 @@ def per_example_quadratic(
     vector: Tensor,
     *,
     per_layer: bool = False,
+    by: Literal["module", "parameter"] = "module",
     positive: bool = False,
     steps: int = 20,
     chunk_size: int | None = None,
@@ -72,6 +75,8 @@ def per_example_quadratic(
         v.
     per_layer : bool
         One value per layer, with v zero outside of it (the layer's diagonal block alone).
+    by : "module" or "parameter"
+        What a layer is: all parameters of one module, or each parameter.
     positive : bool
         vᵀH_n⁺v with the positive part of H_n, by Lanczos (Hessian only: the Gauss-Newton matrix has no negative part
         where the loss is convex).
@@ -86,7 +91,7 @@ def per_example_quadratic(
     Returns
     -------
     Tensor, shape (N,) or (N, L)
-        Layers in the order of ``operator.space.layers()``; two of them with `changes`.
+        Layers in the order of ``operator.space.layers()``, or of ``operator.space.names``; two of them with `changes`.
 
     Raises
     ------
@@ -113,8 +118,11 @@ def per_example_quadratic(
         raise ValueError(f"steps must be at least 1, got {steps}")
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    if by not in ("module", "parameter"):
+        raise ValueError(f"by must be 'module' or 'parameter', got {by!r}")
     _require_mean(operator)
-    layers = list(engine.space.layers().values()) if per_layer else [engine.space.names]
+    groups = list(engine.space.layers().values()) if by == "module" else [[name] for name in engine.space.names]
+    layers = groups if per_layer else [engine.space.names]
     columns = []
     for names in layers:
         space = ParameterSpace({name: engine.space.tensors[name] for name in names})
