@@ -29,11 +29,8 @@ def double_backward(model, moves, batches):
 
 def all_at_once(model, moves, batches):
     """One pass per layer, as `hessian_measure` does it."""
-    columns = []
-    for name, move in moves.items():
-        operator = GaussNewton(model, nn.functional.cross_entropy, batches, parameters=[name], check=False)
-        columns.append(per_example_quadratic(operator, operator.space.flatten({name: move})))
-    return torch.stack(columns, dim=1)
+    operator = GaussNewton(model, nn.functional.cross_entropy, batches, check=False)
+    return per_example_quadratic(operator, operator.space.flatten(moves), per_layer=True, by="parameter")
 
 
 if __name__ == "__main__":

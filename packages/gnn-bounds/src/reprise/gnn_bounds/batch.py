@@ -12,9 +12,11 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from reprise.gnn_bounds.diffusion import KINDS, Kind, diffuse
+from reprise.gnn_bounds.diffusion import KINDS, LOCAL, Kind, diffuse
 from reprise.gnn_bounds.graphs import Graph, as_graphs
 from reprise.gnn_bounds.validation import choice
+
+Array = np.ndarray[Any, Any]
 
 
 class Propagation:
@@ -25,19 +27,22 @@ class Propagation:
     Parameters
     ----------
     matrix, transpose : Tensor, sparse CSR, shape (n, n)
+        The same tensor where the matrix is symmetric.
     """
 
     def __init__(self, matrix: Tensor, transpose: Tensor) -> None:
         self.matrix, self.transpose = matrix, transpose
 
     @classmethod
-    def from_scipy(cls, matrix: sparse.csr_array, *, dtype: torch.dtype) -> Propagation:
-        """Propagation by a scipy matrix."""
-        return cls(_tensor(matrix, dtype), _tensor(sparse.csr_array(matrix.T), dtype))
+    def from_scipy(cls, matrix: sparse.csr_array, *, dtype: torch.dtype, symmetric: bool = False) -> Propagation:
+        """Propagation by a scipy matrix; `symmetric` saves its transpose."""
+        found = _tensor(matrix, dtype)
+        return cls(found, found if symmetric else _tensor(sparse.csr_array(matrix.T), dtype))
 
     def to(self, *args: Any, **kwargs: Any) -> Propagation:
         """The same on another device or of another type."""
-        return Propagation(self.matrix.to(*args, **kwargs), self.transpose.to(*args, **kwargs))
+        matrix = self.matrix.to(*args, **kwargs)
+        return Propagation(matrix, matrix if self.transpose is self.matrix else self.transpose.to(*args, **kwargs))
 
     def __call__(self, values: Tensor) -> Tensor:
         """P times `values` (n, d)."""
@@ -109,25 +114,49 @@ class Prepared:
 
     Parameters
     ----------
-    features : list of ndarray (n_g, d)
-    diffusions : list of csr_array (n_g, n_g)
+    features : ndarray, shape (Σn, d)
+    diffusion : csr_array, shape (Σn, Σn)
+        Block-diagonal.
+    starts : ndarray of int, shape (G + 1,)
+        Where each graph's nodes begin.
     labels : Tensor of int64, shape (G,)
+    symmetric : bool
+        Whether the diffusion is.
     """
 
-    features: list[np.ndarray[Any, Any]]
-    diffusions: list[sparse.csr_array]
+    features: Array
+    diffusion: sparse.csr_array
+    starts: Array
     labels: Tensor
+    symmetric: bool
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.labels)
 
-    def batch(self, chosen: Sequence[int], *, dtype: torch.dtype = torch.float32) -> tuple[GraphBatch, Tensor]:
+    def batch(self, chosen: Sequence[int] | Array, *, dtype: torch.dtype = torch.float32) -> tuple[GraphBatch, Tensor]:
         """The chosen graphs as one batch, and their labels."""
-        sizes = torch.tensor([len(self.features[i]) for i in chosen])
-        features = torch.from_numpy(np.concatenate([self.features[i] for i in chosen])).to(dtype)
-        operator = Propagation.from_scipy(stack([self.diffusions[i] for i in chosen]), dtype=dtype)
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-        return GraphBatch(features, operator, owner, sizes.to(dtype)), self.labels[list(chosen)]
+        chosen = np.asarray(chosen, dtype=np.int64)
+        sizes = np.diff(self.starts)[chosen]
+        operator = Propagation.from_scipy(self._blocks(chosen, sizes), dtype=dtype, symmetric=self.symmetric)
+        features = torch.from_numpy(self.features[_ranges(self.starts[chosen], sizes)]).to(dtype)
+        owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), sizes))
+        return GraphBatch(features, operator, owner, torch.from_numpy(sizes).to(dtype)), self.labels[chosen]
+
+    def block(self, index: int) -> tuple[sparse.csr_array, Array]:
+        """Diffusion (n, n) and features (n, d) of one graph."""
+        chosen = np.array([index])
+        size = np.diff(self.starts)[chosen]
+        return self._blocks(chosen, size), self.features[self.starts[index] : self.starts[index + 1]]
+
+    def _blocks(self, chosen: Array, sizes: Array) -> sparse.csr_array:
+        pointers = self.diffusion.indptr
+        counts = np.diff(pointers[self.starts])[chosen]
+        entries = _ranges(pointers[self.starts[chosen]], counts)
+        shift = np.cumsum(sizes) - sizes - self.starts[chosen]
+        indices = self.diffusion.indices[entries] + np.repeat(shift, counts)
+        rows = np.diff(pointers)[_ranges(self.starts[chosen], sizes)]
+        total = int(sizes.sum())
+        return _csr(self.diffusion.data[entries], indices, np.concatenate([[0], np.cumsum(rows)]), total)
 
     def batches(self, size: int, *, dtype: torch.dtype = torch.float32) -> list[tuple[GraphBatch, Tensor]]:
         """All graphs, in order, in batches of `size`."""
@@ -157,9 +186,10 @@ def prepare(graphs: Sequence[Any], labels: Any = None, *, kind: Kind = "gcn", **
     widths = {part.shape[1] for part in features}
     if len(widths) > 1:
         raise ValueError(f"graphs must all have the same number of features, got {sorted(widths)}")
-    choice("kind", kind, KINDS)
-    diffusions = [diffuse(graph.adjacency, kind, **options) for graph in found]
-    return Prepared(features, diffusions, label_tensor(found, labels))
+    target = label_tensor(found, labels)
+    starts = np.cumsum([0, *(graph.nodes for graph in found)])
+    diffusion = diffuse_all([graph.adjacency for graph in found], kind, **options)
+    return Prepared(np.concatenate(features), diffusion, starts, target, kind != "mean")
 
 
 def label_tensor(graphs: Sequence[Graph], labels: Any = None) -> Tensor:
@@ -185,19 +215,34 @@ def label_tensor(graphs: Sequence[Graph], labels: Any = None) -> Tensor:
     return found.long()
 
 
-def _features(graph: Graph, index: int) -> np.ndarray[Any, Any]:
+def _features(graph: Graph, index: int) -> Array:
     if graph.features is None:
         raise ValueError(f"graphs[{index}] must have features; with_features gives one-hot degrees or tags")
     return graph.features
+
+
+def diffuse_all(adjacencies: Sequence[sparse.csr_array], kind: Kind, **options: float) -> sparse.csr_array:
+    """Block-diagonal diffusion matrix of many graphs; at once where a diffusion looks no further than neighbours."""
+    if choice("kind", kind, KINDS) in LOCAL:
+        return diffuse(stack(adjacencies), kind, **options)
+    return stack([diffuse(adjacency, kind, **options) for adjacency in adjacencies])
 
 
 def stack(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
     """Block-diagonal matrix of square blocks, by shifting indices."""
     sizes = np.array([block.shape[0] for block in blocks])
     counts = np.array([block.nnz for block in blocks])
-    shift = np.concatenate([[0], np.cumsum(sizes)])
-    taken = np.concatenate([[0], np.cumsum(counts)])
-    indices = np.concatenate([block.indices + offset for block, offset in zip(blocks, shift)])
-    pointers = np.concatenate([block.indptr[:-1] + offset for block, offset in zip(blocks, taken)] + [taken[-1:]])
+    shift, taken = np.cumsum(sizes) - sizes, np.cumsum(counts) - counts
+    indices = np.concatenate([block.indices for block in blocks]) + np.repeat(shift, counts)
+    pointers = np.concatenate([block.indptr[:-1] for block in blocks]) + np.repeat(taken, sizes)
     data = np.concatenate([block.data for block in blocks])
-    return sparse.csr_array((data, indices.astype(np.int64), pointers.astype(np.int64)), shape=(shift[-1], shift[-1]))
+    return _csr(data, indices, np.append(pointers, counts.sum()), int(sizes.sum()))
+
+
+def _csr(data: Array, indices: Array, pointers: Array, size: int) -> sparse.csr_array:
+    return sparse.csr_array((data, indices, pointers), shape=(size, size))
+
+
+def _ranges(first: Array, counts: Array) -> Array:
+    """The numbers from each `first` on, `counts` of them, one range after the other."""
+    return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -80,9 +80,8 @@ def choose_diffusion(
         for trial in range(trials):
             generator = torch.Generator().manual_seed(seed + trial)
             training, test = split(len(found), generator)
-            width_in = data.features[0].shape[1]
             model = UnifiedGNN(
-                width_in, width, int(target.max()) + 1, depth, share_weights=False, generator=generator
+                data.features.shape[1], width, int(target.max()) + 1, depth, share_weights=False, generator=generator
             ).to(device)
             initial = copy.deepcopy(model.state_dict())
             train(model, data, training, epochs=epochs, generator=generator)

@@ -25,6 +25,7 @@ from reprise.gnn_bounds.validation import choice, number
 
 Kind = Literal["gcn", "adjacency", "mean", "gin", "ppr", "scaled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+LOCAL: tuple[Kind, ...] = ("gcn", "adjacency", "mean", "gin")  # of a disjoint union, the union of the diffusions
 
 
 def adjacency_matrix(graph: Any, *, nodes: int | None = None) -> sparse.csr_array:
@@ -138,9 +139,9 @@ def diffusion_matrix(
 def diffuse(matrix: sparse.csr_array, kind: Kind, *, epsilon: float = 0.0, alpha: float = 0.15) -> sparse.csr_array:
     """`diffusion_matrix` of an adjacency matrix that `adjacency_matrix` has checked."""
     size = matrix.shape[0]
-    identity = sparse.csr_array(sparse.eye_array(size, format="csr"))
     if kind == "adjacency":
         return matrix
+    identity = sparse.csr_array(sparse.eye_array(size, format="csr"))
     if kind == "gin":
         return sparse.csr_array(matrix + (1 + number("epsilon", epsilon, least=-1.0, most=1e12)) * identity)
     if kind == "gcn":
@@ -149,7 +150,7 @@ def diffuse(matrix: sparse.csr_array, kind: Kind, *, epsilon: float = 0.0, alpha
         degrees = np.asarray(matrix.sum(axis=1)).ravel()
         # an isolated node has nothing to take the mean of: its row stays zero
         inverse = np.divide(1.0, degrees, out=np.ones(size), where=degrees > 0)
-        return sparse.csr_array(sparse.diags_array(inverse) @ matrix)
+        return _with(matrix, matrix.data * np.repeat(inverse, np.diff(matrix.indptr)))
     if kind == "scaled":
         from reprise.gnn_bounds.spectral import spectral_norm
 
@@ -169,5 +170,9 @@ def _normalised(matrix: sparse.csr_array) -> sparse.csr_array:
     """D^(-1/2) M D^(-1/2), rows of isolated nodes left at zero."""
     degrees = np.asarray(matrix.sum(axis=1)).ravel()
     root = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)
-    scale = sparse.diags_array(root)
-    return sparse.csr_array(scale @ matrix @ scale)
+    return _with(matrix, matrix.data * np.repeat(root, np.diff(matrix.indptr)) * root[matrix.indices])
+
+
+def _with(matrix: sparse.csr_array, data: np.ndarray[Any, Any]) -> sparse.csr_array:
+    """The matrix with other entries in the same places."""
+    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -125,11 +125,11 @@ def hessian_measure(
         forms = torch.stack([_positive_alone(model, moves, batch, steps) for batch in alone])
     else:
         kind = GaussNewton if method == "gauss-newton" else Hessian
-        columns = []
-        for name, move in moves.items():
-            operator = kind(model, nn.functional.cross_entropy, data, parameters=[name], check=False)
-            columns.append(per_example_quadratic(operator, flattened(operator, {name: move})))
-        forms = torch.stack(columns, dim=1)
+        operator = kind(model, nn.functional.cross_entropy, data, parameters=list(moves), check=False)
+        assert operator.space is not None
+        # in the order of the space, which is that of the model's parameters
+        columns = per_example_quadratic(operator, operator.space.flatten(moves), per_layer=True, by="parameter")
+        forms = columns[:, [operator.space.names.index(name) for name in moves]]
     forms = forms.double().clamp_min(0.0)
     bound = largest if loss_bound is None else positive("loss_bound", loss_bound)
     reduced = forms.amax(0) if reduction == "max" else forms.mean(0)
@@ -197,8 +197,7 @@ def _positive_padded(
     data = []
     for first in range(0, len(order), bucket):
         part = order[first : first + bucket]
-        matrices, features = [prepared.diffusions[i] for i in part], [prepared.features[i] for i in part]
-        data.append(_padded(matrices, features, model, parameter))
+        data.append(_padded([prepared.block(int(i)) for i in part], model, parameter))
     batches = [
         (inputs, labels[torch.from_numpy(order[first : first + bucket].copy())].to(parameter.device))
         for inputs, first in zip(data, range(0, len(order), bucket))
@@ -225,18 +224,16 @@ def _positive_padded(
     return back
 
 
-def _padded(
-    diffusions: list[Any], features: list[Any], model: UnifiedGNN, like: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _padded(blocks: list[tuple[Any, Any]], model: UnifiedGNN, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Dense diffusions (G, n, n), features (G, n, d) and node weights (G, n), padded by zeros."""
-    largest = max(len(part) for part in features)
-    P = torch.zeros(len(features), largest, largest, dtype=like.dtype)
-    X = torch.zeros(len(features), largest, features[0].shape[1], dtype=like.dtype)
-    share = torch.zeros(len(features), largest, dtype=like.dtype)
-    for index, (matrix, rows) in enumerate(zip(diffusions, features)):
-        size = len(rows)
+    largest = max(len(features) for _, features in blocks)
+    P = torch.zeros(len(blocks), largest, largest, dtype=like.dtype)
+    X = torch.zeros(len(blocks), largest, blocks[0][1].shape[1], dtype=like.dtype)
+    share = torch.zeros(len(blocks), largest, dtype=like.dtype)
+    for index, (matrix, features) in enumerate(blocks):
+        size = len(features)
         P[index, :size, :size] = torch.from_numpy(matrix.toarray())
-        X[index, :size] = torch.from_numpy(rows)
+        X[index, :size] = torch.from_numpy(features)
         share[index, :size] = 1 / size if model.pooling == "mean" else 1.0
     return P.to(like.device), X.to(like.device), share.to(like.device)
 

@@ -25,9 +25,9 @@ def batches(model: nn.Module, graphs: list[Graph], labels: Tensor, size: int, co
         if int(labels.max()) >= model.classes:
             raise ValueError(f"labels must be below the number of classes ({model.classes}), got {int(labels.max())}")
         prepared = prepare(graphs, labels.tolist(), kind=model.diffusion)
-        if prepared.features[0].shape[1] != model.in_dim:
+        if prepared.features.shape[1] != model.in_dim:
             raise ValueError(
-                f"graphs must have {model.in_dim} features, as the model, got {prepared.features[0].shape[1]}"
+                f"graphs must have {model.in_dim} features, as the model, got {prepared.features.shape[1]}"
             )
         found: list[Any] = prepared.batches(size, dtype=parameter.dtype)
         return [(batch.to(parameter.device), target.to(parameter.device)) for batch, target in found]

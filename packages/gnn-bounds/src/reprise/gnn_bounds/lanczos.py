@@ -130,7 +130,7 @@ def _largest(alpha, beta, size, before):  # type: ignore[no-untyped-def]
 def _eigenvector(alpha, beta, size, value, out):  # type: ignore[no-untyped-def]
     """Unit eigenvector of T for its largest eigenvalue, into `out`.
 
-    From pivots of xI − T from the top and from the bottom, which meet where the vector is largest (Dhillon and Parlett).
+    Pivots of xI − T from the top and from the bottom meet where the vector is largest (Dhillon and Parlett).
     """
     above, below = np.empty(size), np.empty(size)
     above[0], below[size - 1] = value - alpha[0], value - alpha[size - 1]

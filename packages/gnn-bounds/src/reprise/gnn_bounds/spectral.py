@@ -78,7 +78,8 @@ def spectral_norms(matrices: Sequence[Any], *, tol: float = 1e-8) -> Array:
     Notes
     -----
     Lanczos with full reorthogonalisation on P where P is symmetric without negative entries, on PᵀP elsewhere; a Ritz
-    value θ is accepted when its residual is at most tol·θ. O(edges) per step, and as much memory. A matrix that needs more than 40 restarts of 24 steps is handed to LAPACK (up to 1000 rows) or ARPACK.
+    value θ is accepted when its residual is at most tol·θ. O(edges) per step, and as much
+    memory. A matrix that needs more than 40 restarts of 24 steps is handed to LAPACK (up to 1000 rows) or ARPACK.
     """
     positive("tol", tol)
     found = [_matrix(matrix, index) for index, matrix in enumerate(matrices)]
