@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reprise.gnn_bounds.hessian import HessianMeasure, hessian_measure
     from reprise.gnn_bounds.lower_bound import LowerBoundGap, lower_bound_gap
     from reprise.gnn_bounds.molecule_data import Molecules, load_molecules
-    from reprise.gnn_bounds.molecules import MoleculeGCN
+    from reprise.gnn_bounds.molecules import MoleculeGCN, MoleculeGIN
     from reprise.gnn_bounds.norms import LayerNorms
     from reprise.gnn_bounds.per_graph import Dominance, Tightening, dominant_graphs, tightenings
     from reprise.gnn_bounds.spectral import ConvergenceWarning, spectral_norm, spectral_norms
@@ -43,7 +43,7 @@ _HOMES = {
     "hessian": ["HessianMeasure", "hessian_measure"],
     "lower_bound": ["LowerBoundGap", "lower_bound_gap"],
     "molecule_data": ["Molecules", "load_molecules"],
-    "molecules": ["MoleculeGCN"],
+    "molecules": ["MoleculeGCN", "MoleculeGIN"],
     "norms": ["LayerNorms"],
     "per_graph": ["Dominance", "Tightening", "dominant_graphs", "tightenings"],
     "spectral": ["ConvergenceWarning", "spectral_norm", "spectral_norms"],
@@ -68,6 +68,7 @@ __all__ = [
     "LayerNorms",
     "LowerBoundGap",
     "MoleculeGCN",
+    "MoleculeGIN",
     "Molecules",
     "NoiseStability",
     "Prepared",

@@ -1,13 +1,15 @@
-"""The graph network for molecules of Hu et al. (ICLR 2020) with GCN layers, from pretrained weights.
+"""The graph networks for molecules of Hu et al. (ICLR 2020) with GCN or GIN layers, from pretrained weights.
 
-Five layers ``h ← BatchNorm(Σ_j d̃_i^(-1/2) d̃_j^(-1/2) (W h_j + e₁[type] + e₂[direction]))`` over both directions of
-every bond and self-loops, ReLU after all but the last, dropout, the mean over atoms, and a linear head.
+Five layers ``h ← BatchNorm(Σ_j d̃_i^(-1/2) d̃_j^(-1/2) (W h_j + e₁[type] + e₂[direction]))`` (GCN), or
+``h ← BatchNorm(MLP(Σ_j (h_j + e₁[type] + e₂[direction])))`` (GIN), over both directions of every bond and self-loops,
+ReLU after all but the last, dropout, the mean over atoms, and a linear head.
 """
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
@@ -35,16 +37,43 @@ class MoleculeLayer(nn.Module):
         self.edge_embedding2 = nn.Embedding(DIRECTIONS, width)
 
     def forward(self, state: Tensor, operator: tuple[Tensor, Tensor]) -> Tensor:
-        """New states (Σn, width) from states and what `normalised_edges` returns."""
+        """New states (Σn, width) from states and what `weighted_edges` returns."""
         adjacency, bonds = operator
         # Σ_j a_ij e[type_ij] is the same sum for all atoms with the same counts: a matrix (Σn, 18) times embeddings
-        embeddings = (self.edge_embedding1.weight[:, None] + self.edge_embedding2.weight[None, :]).flatten(0, 1)
-        new: Tensor = adjacency @ self.linear(state) + bonds @ embeddings
+        new: Tensor = adjacency @ self.linear(state) + bonds @ bond_embeddings(
+            self.edge_embedding1, self.edge_embedding2
+        )
+        return new
+
+
+def bond_embeddings(types: nn.Embedding, directions: nn.Embedding) -> Tensor:
+    """e₁ + e₂ of every kind of bond, shape (18, width)."""
+    return (types.weight[:, None] + directions.weight[None, :]).flatten(0, 1)
+
+
+class MoleculeGINLayer(nn.Module):
+    """One GIN layer with bond embeddings.
+
+    Parameters
+    ----------
+    width : int
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.edge_embedding1 = nn.Embedding(BOND_TYPES, width)
+        self.edge_embedding2 = nn.Embedding(DIRECTIONS, width)
+
+    def forward(self, state: Tensor, operator: tuple[Tensor, Tensor]) -> Tensor:
+        """New states (Σn, width) from states and what `weighted_edges` returns."""
+        adjacency, bonds = operator
+        new: Tensor = self.mlp(adjacency @ state + bonds @ bond_embeddings(self.edge_embedding1, self.edge_embedding2))
         return new
 
 
 class MoleculeGCN(nn.Module):
-    """Graph network for molecules.
+    """Graph network for molecules with GCN layers.
 
     Parameters
     ----------
@@ -60,19 +89,31 @@ class MoleculeGCN(nn.Module):
         For sizes below 1 or a dropout outside [0, 1].
     """
 
+    layer: ClassVar[type[nn.Module]] = MoleculeLayer
+    normalise: ClassVar[bool] = True
+    mark: ClassVar[str] = ".linear.weight"  # how the name of a layer's matrix ends
+
     def __init__(self, tasks: int = 1, *, layers: int = 5, width: int = 300, dropout: float = 0.5) -> None:
         super().__init__()
         layers, width, tasks = whole("layers", layers), whole("width", width), whole("tasks", tasks)
         self.x_embedding1 = nn.Embedding(ATOMS, width)
         self.x_embedding2 = nn.Embedding(CHIRALITIES, width)
-        self.gnns = nn.ModuleList([MoleculeLayer(width) for _ in range(layers)])
+        self.gnns = nn.ModuleList([self.layer(width) for _ in range(layers)])
         self.batch_norms = nn.ModuleList([nn.BatchNorm1d(width) for _ in range(layers)])
         self.dropout = nn.Dropout(number("dropout", dropout, least=0.0, most=1.0))
         self.head = nn.Linear(width, tasks)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, tasks: int = 1, *, dropout: float = 0.5) -> Self:
-        """The network with the weights of a safetensors file; the head is new.
+        """The network with the weights of a file; the head is new.
+
+        Parameters
+        ----------
+        path : path
+            A ``.safetensors`` file, or a ``.pth`` file of a state dict as published by Hu et al.; the latter is read
+            without running what it may hold (``weights_only``).
+        tasks : int
+        dropout : float
 
         Raises
         ------
@@ -83,13 +124,10 @@ class MoleculeGCN(nn.Module):
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no file of weights at {path}")
-        try:
-            weights = load_file(str(path))
-        except SafetensorError as error:
-            raise ValueError(f"{Path(path).name} is no safetensors file: {error}") from error
-        found = sum(name.endswith(".linear.weight") for name in weights)
+        weights = _read(Path(path))
+        found = sum(name.endswith(cls.mark) for name in weights)
         if "x_embedding1.weight" not in weights or found == 0:
-            raise ValueError(f"{Path(path).name} must hold x_embedding1.weight and gnns.*.linear.weight")
+            raise ValueError(f"{Path(path).name} must hold x_embedding1.weight and gnns.*{cls.mark}")
         width = int(weights["x_embedding1.weight"].shape[1])
         model = cls(tasks, layers=found, width=width, dropout=dropout)
         try:
@@ -108,7 +146,7 @@ class MoleculeGCN(nn.Module):
     def forward(self, batch: MoleculeBatch) -> Tensor:
         """Logits, shape (M, tasks)."""
         state = self.x_embedding1(batch.atoms[:, 0]) + self.x_embedding2(batch.atoms[:, 1])
-        operator = normalised_edges(batch, state.dtype)
+        operator = weighted_edges(batch, state.dtype, normalise=self.normalise)
         for index, (layer, norm) in enumerate(zip(self.gnns, self.batch_norms)):
             state = norm(layer(state, operator))
             if index + 1 < len(self.gnns):
@@ -119,14 +157,34 @@ class MoleculeGCN(nn.Module):
         return logits
 
 
-def normalised_edges(batch: MoleculeBatch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """D̃^(-1/2)(A + I)D̃^(-1/2) as a sparse matrix, and the weight of each kind of bond at each atom (Σn, 18)."""
+class MoleculeGIN(MoleculeGCN):
+    """Graph network for molecules with GIN layers, as the authors fine-tune it; parameters as for `MoleculeGCN`."""
+
+    layer = MoleculeGINLayer
+    normalise = False
+    mark = ".mlp.0.weight"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of weights."""
+    kind = "safetensors file" if path.suffix != ".pth" else "file of tensors"
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True) if path.suffix == ".pth" else load_file(path)
+    except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path.name} is no {kind}: {error}") from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f"{path.name} is no {kind}: expected a dict of tensors, got {type(weights).__name__}")
+    return weights
+
+
+def weighted_edges(batch: MoleculeBatch, dtype: torch.dtype, *, normalise: bool = True) -> tuple[Tensor, Tensor]:
+    """D̃^(-1/2)(A + I)D̃^(-1/2) or A + I, and the weight of each kind of bond at each atom (Σn, 18)."""
     target, source = batch.edges
     count = len(batch.atoms)
-    degree = torch.zeros(count, dtype=dtype, device=target.device).index_add(
-        0, target, torch.ones(len(target), dtype=dtype, device=target.device)
-    )
-    weights = degree[target].rsqrt() * degree[source].rsqrt()
+    weights = torch.ones(len(target), dtype=dtype, device=target.device)
+    if normalise:
+        degree = torch.zeros(count, dtype=dtype, device=target.device).index_add(0, target, weights)
+        weights = degree[target].rsqrt() * degree[source].rsqrt()
     adjacency = torch.sparse_coo_tensor(batch.edges, weights, (count, count), check_invariants=False)
     kinds = batch.types[:, 0] * DIRECTIONS + batch.types[:, 1]
     flat = torch.zeros(count * BOND_TYPES * DIRECTIONS, dtype=dtype, device=target.device)
@@ -134,4 +192,4 @@ def normalised_edges(batch: MoleculeBatch, dtype: torch.dtype) -> tuple[Tensor, 
     return adjacency, bonds.view(count, BOND_TYPES * DIRECTIONS)
 
 
-__all__ = ["SELF_LOOP", "MoleculeGCN", "MoleculeLayer", "normalised_edges"]
+__all__ = ["SELF_LOOP", "MoleculeGCN", "MoleculeGIN", "MoleculeGINLayer", "MoleculeLayer", "weighted_edges"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -81,15 +82,12 @@ def train(
         noise = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
         optimizer = NSO(model.parameters(), torch.optim.Adam, sigma=sigma, generator=noise, model=model, **options)
     device = next(model.parameters()).device
-    indices = list(chosen)
-    # the same batches at every epoch, in a new order: collating costs as much as a pass
-    order = torch.randperm(len(indices), generator=generator).tolist()
-    parts = [[indices[i] for i in order[first : first + batch_size]] for first in range(0, len(order), batch_size)]
-    batches = [move(data.batch(part), device) for part in parts]
+    indices = np.asarray(chosen, dtype=np.int64)
     model.train()
     for epoch in range(epochs):
-        for place in torch.randperm(len(batches), generator=generator).tolist():
-            batch, labels = batches[place]
+        order = indices[torch.randperm(len(indices), generator=generator).numpy()]
+        for first in range(0, len(order), batch_size):
+            batch, labels = move(data.batch(order[first : first + batch_size]), device)
 
             def closure(batch: GraphBatch = batch, labels: Tensor = labels) -> Tensor:
                 optimizer.zero_grad()

@@ -17,7 +17,7 @@ from reprise.core import Claim, Context, Experiment, all_of, at_least, at_most, 
 from reprise.core.figures import COLOURS
 from reprise.gnn_bounds.batch import prepare
 from reprise.gnn_bounds.bounds import garg2020, ju2023, liao2021
-from reprise.gnn_bounds.experiments.data import COLLAB, TU, graphs_of
+from reprise.gnn_bounds.experiments.data import LARGE, TU, data_of, graphs_of
 from reprise.gnn_bounds.norms import LayerNorms
 from reprise.gnn_bounds.per_graph import tightenings
 from reprise.gnn_bounds.statistics import graph_statistics
@@ -52,7 +52,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Train, and evaluate every bound: with the constants of the theorems, without, and with a bounded activation."""
     kind, depth = cell["kind"], cell["depth"]
-    graphs = graphs_of(context.data(COLLAB if cell["set"] == "COLLAB" else TU), cell["set"])
+    graphs = graphs_of(context.data(data_of(cell["set"])), cell["set"])
     generator = torch.Generator().manual_seed(context.seed)
     training, test = split(len(graphs), generator)
     classes = max(graph.label for graph in graphs) + 1
@@ -175,7 +175,7 @@ EXPERIMENT = Experiment(
         "gpu": Settings(trials=10),
         "paper": Settings(sets=("IMDB-B", "IMDB-M", "COLLAB"), trials=10),
     },
-    data={"smoke": (TU,), "laptop": (TU,), "gpu": (TU,), "paper": (TU, COLLAB)},
+    data={"smoke": (TU,), "laptop": (TU,), "gpu": (TU,), "paper": (TU, LARGE["COLLAB"])},
     cells=cells,
     measure=measure,
     plot=plot,
@@ -195,7 +195,8 @@ EXPERIMENT = Experiment(
             "figure on the comparison of bounds",
             None,
             "direction",
-            at_least(_per_trial("best_rival_over_ours", "median"), 10.0),
+            # a bound is a product of norms, whose seeds differ by factors: the interval is that of the logarithm
+            at_least(_per_trial("best_rival_over_ours", "median"), 10.0, statistic="geometric mean"),
         ),
         Claim(
             "B2c",
@@ -204,7 +205,7 @@ EXPERIMENT = Experiment(
             "the graph drops out of the bound of a GCN",
             None,
             "direction",
-            all_of(*[at_least(_growth(name), 100.0, statistic="median") for name in ("IMDB-B", "IMDB-M")]),
+            all_of(*[at_least(_growth(name), 100.0, statistic="geometric mean") for name in ("IMDB-B", "IMDB-M")]),
         ),
         Claim(
             "B2d",
@@ -212,7 +213,7 @@ EXPERIMENT = Experiment(
             "rates alone",
             None,
             "direction",
-            at_least(_per_trial("rates_liao_over_ours", "median"), 1.0),
+            at_least(_per_trial("rates_liao_over_ours", "median"), 1.0, statistic="geometric mean"),
         ),
         Claim(
             "B2e",
@@ -226,7 +227,7 @@ EXPERIMENT = Experiment(
                     at_most(
                         values("garg_bounded_over_ours", {"set": name, "kind": "mpgnn", "depth": 6}),
                         1.0,
-                        statistic="median",
+                        statistic="geometric mean",
                     )
                     for name in ("IMDB-B", "IMDB-M")
                 ]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -35,14 +34,14 @@ class Settings:
     sets: tuple[str, ...] = ("IMDB-B", "MUTAG")
     kinds: tuple[str, ...] = ("gcn", "gin")
     widths: tuple[int, ...] = (16, 64)
-    weight_decays: tuple[float, ...] = (0.0, 1e-2)
-    sigmas: tuple[float, ...] = (0.05,)  # of NSO, without weight decay
+    weight_decays: tuple[float, ...] = (0.0, 1e-3, 1e-2)
+    sigmas: tuple[float, ...] = (0.02, 0.05)  # of NSO, without weight decay
     depth: int = 3  # l
-    epochs: int = 30
+    epochs: int = 60
     trials: int = 2
     noise: float = 2e-3  # σ of the check of the second-order identity, in float64
-    draws: int = 60
-    identity_graphs: int = 64
+    draws: int = 1000
+    identity_graphs: int = 32
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -95,18 +94,19 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     )
     fit = evaluate(model, data, training, test)
     chosen = [graphs[i] for i in training]
-    largest, mean = (hessian_measure(model, initial, chosen, reduction=how) for how in ("max", "mean"))
+    found = hessian_measure(model, initial, chosen)
+    mean = float((found.loss_bound * found.per_graph.mean(0) / len(chosen)).sqrt().sum())
     norms = LayerNorms.from_model(model)
     bound = ju2023(norms, graph_statistics(chosen, model.diffusion), n=len(training), depth=settings.depth)
     row = {
         "gap": fit.gap,
         "train_loss": fit.train_loss,
         "test_accuracy": fit.test_accuracy,
-        "measure": largest.value,
-        "measure_mean": mean.value,
-        "measure_over_gap": largest.value / fit.gap,
+        "measure": found.value,
+        "measure_mean": mean,
+        "measure_over_gap": found.value / fit.gap,
         "log10_bound": bound.log10,
-        "bound_over_measure": 10**bound.log10 / largest.value,
+        "bound_over_measure": 10**bound.log10 / found.value,
         "identity": float("nan"),
     }
     if cell["weight_decay"] == 0 and cell["sigma"] == 0 and cell["width"] == min(settings.widths):
@@ -115,7 +115,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
 
 
 def _identity(settings: Settings, model: UnifiedGNN, graphs: list[Any], generator: torch.Generator) -> float:
-    """Noise stability over (σ²/2) tr H, with the trace exact: one product per parameter.
+    """Noise stability over (σ²/2) tr H, with the trace to about one per cent.
 
     Hyperbolic tangents in the place of ReLU, whose kinks have no second derivative, on the same weights.
     """
@@ -153,11 +153,14 @@ def plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _where_the_gap_is_wide(column: str, statistic: str) -> Any:
-    def quantity(table: pd.DataFrame) -> pd.Series:
-        return table[table["gap"] > 0.02].groupby("trial")[column].agg(statistic)
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """Networks whose gap is above 0.02: below, the ratio of measure and gap is that of noise."""
+    return table[table["gap"] > 0.02]
 
-    return quantity
+
+def _median_ratio(table: pd.DataFrame) -> pd.Series:
+    """Median of measure over gap of the networks of each set and trial: one number each."""
+    return _wide(table).groupby(["set", "trial"])["measure_over_gap"].median()
 
 
 def _pooled_rank(table: pd.DataFrame) -> pd.Series:
@@ -170,7 +173,8 @@ def _pooled_rank(table: pd.DataFrame) -> pd.Series:
 
 
 def _extreme(column: str, statistic: str) -> Any:
-    return lambda table: pd.Series([np.asarray(getattr(table[column].dropna(), statistic)())[()]])
+    """The smallest or largest of all networks with a wide gap: a single number, without an interval."""
+    return lambda table: pd.Series([_wide(table)[column].agg(statistic)])
 
 
 EXPERIMENT = Experiment(
@@ -179,7 +183,7 @@ EXPERIMENT = Experiment(
     scales={
         "smoke": Settings(sets=("MUTAG",), widths=(8,), weight_decays=(0.0, 1e-2), sigmas=(), epochs=5, draws=10),
         "laptop": Settings(),
-        "gpu": Settings(weight_decays=(0.0, 1e-3, 1e-2), sigmas=(0.02, 0.05), epochs=100, trials=10),
+        "gpu": Settings(epochs=100, trials=10),
     },
     data={"smoke": (TU,), "laptop": (TU,), "gpu": (TU,)},
     cells=cells,
@@ -194,19 +198,21 @@ EXPERIMENT = Experiment(
             None,
             "direction",
             all_of(
-                at_least(_where_the_gap_is_wide("measure_over_gap", "min"), 1.0),
-                at_most(_where_the_gap_is_wide("measure_over_gap", "max"), 30.0),
+                at_least(_extreme("measure_over_gap", "min"), 1.0),
+                at_most(_extreme("measure_over_gap", "max"), 30.0),
             ),
         ),
         Claim(
             "B5b",
-            "the median ratio of measure and gap lies between 1 and 30 (networks with a gap above 0.02)",
+            "over sets and seeds, the median ratio of measure and gap lies between 1 and 30 (networks with a gap above "
+            "0.02; shown: its geometric mean)",
             "figure on Hessian measures",
             None,
             "direction",
             all_of(
-                at_least(_where_the_gap_is_wide("measure_over_gap", "median"), 1.0),
-                at_most(_where_the_gap_is_wide("measure_over_gap", "median"), 30.0),
+                # a ratio: the interval is that of its logarithm
+                at_least(_median_ratio, 1.0, statistic="geometric mean"),
+                at_most(_median_ratio, 30.0, statistic="geometric mean"),
             ),
         ),
         Claim(
@@ -223,7 +229,7 @@ EXPERIMENT = Experiment(
             "figure on Hessian measures",
             None,
             "direction",
-            at_least(_extreme("bound_over_measure", "min"), 1e3),
+            at_least(lambda table: pd.Series([table["bound_over_measure"].min()]), 1e3),
         ),
         Claim(
             "B8",
