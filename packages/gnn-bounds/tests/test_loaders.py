@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from reprise.gnn_bounds import MoleculeGCN, graph_statistics, load_molecules, load_tu, with_features
+from reprise.gnn_bounds import MoleculeGCN, MoleculeGIN, graph_statistics, load_molecules, load_tu, with_features
 
 
 def write_dortmund(graphs, folder):
@@ -70,6 +72,89 @@ def test_absent_files_are_said_to_be_absent(tmp_path):
         load_molecules(tmp_path / "text.npz")
     with pytest.raises(ValueError, match="is no safetensors file"):
         MoleculeGCN.from_pretrained(tmp_path / "text.npz")
+
+
+def test_a_set_is_found_by_its_name(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPRISE_DATA", str(data.parent))
+    assert len(load_tu("MUTAG")) == 188 and len(load_tu("IMDB-B")) == 1000
+    assert len(load_molecules("BACE")) == 1513
+    with pytest.raises(FileNotFoundError, match=r"nor COLLAB\.txt or a folder COLLAB"):
+        load_tu("COLLAB")
+    (tmp_path / "gnn-bounds").mkdir()
+    write_dortmund(load_tu("MUTAG")[:5], tmp_path / "gnn-bounds" / "REDDIT-BINARY")
+    monkeypatch.setenv("REPRISE_DATA", str(tmp_path))
+    assert len(load_tu("REDDIT-B")) == 5
+    monkeypatch.delenv("REPRISE_DATA")
+    with pytest.raises(FileNotFoundError, match="set REPRISE_DATA"):
+        load_tu("MUTAG")
+    with pytest.raises(TypeError, match="name must be the name of a set"):
+        load_tu(3)
+
+
+@pytest.mark.parametrize("name", ["REDDIT-B", "REDDIT-M5K", "COLLAB", "NCI1", "PROTEINS"])
+def test_the_large_sets_run_where_their_files_are(name, tmp_path, monkeypatch, data):
+    """Stand-ins in the layout in which the sets are published."""
+    from reprise.core import MissingData
+    from reprise.gnn_bounds.experiments.data import LARGE, graphs_of
+
+    monkeypatch.setenv("REPRISE_DATA", str(tmp_path))
+    with pytest.raises(MissingData, match=r"_A\.txt"):
+        LARGE[name].find()
+    folder = tmp_path / LARGE[name].name
+    folder.parent.mkdir()
+    write_dortmund(load_tu(data / "MUTAG.txt")[:6], folder)
+    if not name.startswith(("NCI", "PRO")):
+        (folder / f"{folder.name}_node_labels.txt").unlink()
+    graphs = graphs_of(LARGE[name].find(), name)
+    widths = {"REDDIT-B": 1, "REDDIT-M5K": 1}
+    assert len(graphs) == 6 and all(
+        graph.features.shape[1] == widths.get(name, graphs[0].features.shape[1]) for graph in graphs
+    )
+    assert (graphs[0].features.sum(1) == 1).all()
+
+
+def test_published_gin_weights_are_read_from_state_dicts(tmp_path, data):
+    """A stand-in with the names and shapes of the published files."""
+    shapes = {"x_embedding1.weight": (120, 300), "x_embedding2.weight": (3, 300)}
+    for layer in range(5):
+        shapes |= {
+            f"gnns.{layer}.mlp.0.weight": (600, 300),
+            f"gnns.{layer}.mlp.0.bias": (600,),
+            f"gnns.{layer}.mlp.2.weight": (300, 600),
+            f"gnns.{layer}.mlp.2.bias": (300,),
+            f"gnns.{layer}.edge_embedding1.weight": (6, 300),
+            f"gnns.{layer}.edge_embedding2.weight": (3, 300),
+        }
+        norm = f"batch_norms.{layer}."
+        shapes |= {norm + part: (300,) for part in ("weight", "bias", "running_mean", "running_var")}
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: 0.05 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    for layer in range(5):
+        weights[f"batch_norms.{layer}.running_var"].abs_().add_(1.0)
+        weights[f"batch_norms.{layer}.num_batches_tracked"] = torch.tensor(7)
+    torch.save(weights, tmp_path / "supervised_masking.pth")
+    model = MoleculeGIN.from_pretrained(tmp_path / "supervised_masking.pth", tasks=2).double().eval()
+    molecules = load_molecules(data / "bace.npz")
+    batch = molecules.batch([5])
+    state = model.x_embedding1(batch.atoms[:, 0]) + model.x_embedding2(batch.atoms[:, 1])
+    for index, (layer, norm) in enumerate(zip(model.gnns, model.batch_norms)):
+        new = torch.zeros_like(state)
+        for (i, j), (kind, direction) in zip(batch.edges.T.tolist(), batch.types.tolist()):
+            new[i] += state[j] + layer.edge_embedding1.weight[kind] + layer.edge_embedding2.weight[direction]
+        state = norm(layer.mlp(new))
+        state = state.relu() if index < 4 else state
+    torch.testing.assert_close(model(batch)[0], model.head(state.mean(0)))
+    with pytest.raises(ValueError, match=r"must hold x_embedding1.weight and gnns\.\*\.linear\.weight"):
+        MoleculeGCN.from_pretrained(tmp_path / "supervised_masking.pth")
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    torch.save(Path, tmp_path / "code.pth")
+    with pytest.raises(ValueError, match="is no file of tensors"):
+        MoleculeGIN.from_pretrained(tmp_path / "code.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="expected a dict of tensors, got list"):
+        MoleculeGIN.from_pretrained(tmp_path / "list.pth")
 
 
 def test_molecules_and_weights_are_read(data):

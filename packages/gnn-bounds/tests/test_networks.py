@@ -288,6 +288,24 @@ def test_a_bad_network_is_refused(options, message):
         UnifiedGNN(**({"in_dim": 3, "width": 4, "classes": 2, "depth": 3} | options))
 
 
+@pytest.mark.parametrize("flag", ["no", 1, None])
+def test_a_flag_must_be_true_or_false(flag):
+    with pytest.raises(TypeError, match="share_weights must be True or False"):
+        UnifiedGNN(3, 4, 2, 3, share_weights=flag)
+
+
+def test_features_that_do_not_fit_and_weights_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match=r"features must have one row per node \(4\)"):
+        Graph(nx.path_graph(4), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="features must be finite"):
+        Graph(nx.path_graph(2), np.array([[1.0], [np.nan]]))
+    model = UnifiedGNN(4, 3, 2, 3)
+    with torch.no_grad():
+        model.readout[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="readout holds weights that are not finite"):
+        LayerNorms.from_model(model)
+
+
 def test_unknown_networks_have_to_say_what_they_are():
     model = nn.Linear(4, 2)
     with pytest.raises(ValueError, match="depth must be given"):

@@ -75,6 +75,49 @@ def test_the_chooser_has_a_row_per_diffusion_and_trial():
         choose_diffusion(rings_and_stars(), kinds=[])
 
 
+def test_the_chooser_tries_every_edit_of_the_graphs():
+    edits = {"no hubs": lambda graph: drop_hubs(graph, 0.1), "loops": lambda graph: add_self_loops(graph, 2.0)}
+    table = choose_diffusion(rings_and_stars(12), kinds=["adjacency", "gcn"], edits=edits, epochs=2, width=4)
+    spectral = table.set_index(["edit", "diffusion"])["spectral"]
+    assert len(table) == 6
+    assert spectral["no hubs", "adjacency"] < spectral["none", "adjacency"]
+    assert spectral["loops", "adjacency"] == pytest.approx(spectral["none", "adjacency"] + 2)
+    np.testing.assert_allclose(spectral[:, "gcn"], 1.0)
+
+
+def test_batches_are_drawn_anew_in_every_epoch():
+    seen = []
+
+    class Watched(UnifiedGNN):
+        def forward(self, batch):
+            seen.append(batch.sizes.tolist())
+            return super().forward(batch)
+
+    graphs = rings_and_stars(20)
+    model = Watched(graphs[0].features.shape[1], 4, 2, 2)
+    train(model, prepare(graphs), range(20), epochs=2, batch_size=6, generator=torch.Generator().manual_seed(0))
+    first, second = seen[:4], seen[4:]
+    assert [len(part) for part in first] == [6, 6, 6, 2] and first != second
+    assert sorted(size for part in first for size in part) == sorted(size for part in second for size in part)
+
+
+def test_a_batch_is_the_chosen_graphs_in_their_order():
+    graphs = rings_and_stars(9)
+    data = prepare(graphs, kind="mean")
+    batch, labels = data.batch([7, 2, 2])
+    assert labels.tolist() == [graphs[i].label for i in (7, 2, 2)]
+    expected = [diffusion_matrix(graphs[i].adjacency, "mean").toarray() for i in (7, 2, 2)]
+    block, start = batch.propagate.matrix.to_dense().numpy(), 0
+    np.testing.assert_allclose(batch.propagate.transpose.to_dense().numpy(), block.T)
+    for index, matrix in zip((7, 2, 2), expected):
+        stop = start + len(matrix)
+        np.testing.assert_allclose(block[start:stop, start:stop], matrix, rtol=1e-6)
+        np.testing.assert_array_equal(batch.features[start:stop].numpy(), graphs[index].features)
+        block[start:stop, start:stop] = 0
+        start = stop
+    assert not block.any()
+
+
 def test_leaving_out_hubs_lowers_the_norm_and_self_loops_leave_gcn_at_one():
     graph = Graph(nx.barabasi_albert_graph(100, 2, seed=0), label=0)
     fewer = drop_hubs(graph, 0.01)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reprise.gnn_bounds.authors_measure import AuthorsMeasure, authors_measure
     from reprise.gnn_bounds.batch import GraphBatch, Prepared, prepare
     from reprise.gnn_bounds.bounds import Bound, garg2020, ju2023, liao2021
     from reprise.gnn_bounds.chooser import choose_diffusion
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from reprise.gnn_bounds.spectral import ConvergenceWarning, spectral_norm, spectral_norms
     from reprise.gnn_bounds.stability import NoiseStability, noise_stability
     from reprise.gnn_bounds.statistics import GraphStatistics, graph_statistics
+    from reprise.gnn_bounds.synthetic import two_block_graphs
     from reprise.gnn_bounds.training import Fit, evaluate, split, train
     from reprise.gnn_bounds.tu import load_tu
     from reprise.gnn_bounds.unified import UnifiedGNN
 
 _HOMES = {
+    "authors_measure": ["AuthorsMeasure", "authors_measure"],
     "batch": ["GraphBatch", "Prepared", "prepare"],
     "bounds": ["Bound", "garg2020", "ju2023", "liao2021"],
     "chooser": ["choose_diffusion"],
@@ -49,6 +52,7 @@ _HOMES = {
     "spectral": ["ConvergenceWarning", "spectral_norm", "spectral_norms"],
     "stability": ["NoiseStability", "noise_stability"],
     "statistics": ["GraphStatistics", "graph_statistics"],
+    "synthetic": ["two_block_graphs"],
     "training": ["Fit", "evaluate", "split", "train"],
     "tu": ["load_tu"],
     "unified": ["UnifiedGNN"],
@@ -56,6 +60,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AuthorsMeasure",
     "Bound",
     "ConvergenceWarning",
     "Dominance",
@@ -77,6 +82,7 @@ __all__ = [
     "add_self_loops",
     "adjacency_matrix",
     "all_bounds",
+    "authors_measure",
     "choose_diffusion",
     "compare",
     "diffusion_matrix",
@@ -99,6 +105,7 @@ __all__ = [
     "split",
     "tightenings",
     "train",
+    "two_block_graphs",
     "with_features",
 ]
 

@@ -117,7 +117,7 @@ def hessian_measure(
         method = "gauss-newton" if is_piecewise_multilinear(model) else "positive"
     data = batches(model, found, target, batch_size, collate)
     largest = float(losses(model, data).max())
-    moves = _moves(model, matrix_names(model), initial)
+    moves = moves_from(model, matrix_names(model), initial)
     if method == "positive" and isinstance(model, UnifiedGNN) and collate is None:
         forms = _positive_padded(model, moves, found, target, steps)
     elif method == "positive":
@@ -137,7 +137,7 @@ def hessian_measure(
     return HessianMeasure(value, tuple(moves), forms, bound, method)
 
 
-def flattened(operator: CurvatureOperator, parts: dict[str, Tensor]) -> Tensor:
+def _flattened(operator: CurvatureOperator, parts: dict[str, Tensor]) -> Tensor:
     """Tensors by parameter as one vector of the operator's space."""
     assert operator.space is not None
     return operator.space.flatten(parts)
@@ -172,7 +172,7 @@ def matrix_names(model: nn.Module) -> list[str]:
     return names
 
 
-def _moves(model: nn.Module, names: list[str], initial: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
+def moves_from(model: nn.Module, names: list[str], initial: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
     """How far each weight matrix is from where it started."""
     if not isinstance(initial, (nn.Module, Mapping)):
         raise TypeError(f"initial must be a module or its state_dict, got {type(initial).__name__}")
@@ -213,7 +213,7 @@ def _positive_padded(
             check=False,
             strategy="forward-over-reverse",
         )
-        vector = flattened(operator, {f"network.{name}": move.double()})
+        vector = _flattened(operator, {f"network.{name}": move.double()})
         if not bool(vector.any()):
             columns.append(torch.zeros(len(graphs), dtype=vector.dtype, device=vector.device))
             continue
@@ -250,7 +250,7 @@ def _positive_alone(model: nn.Module, moves: dict[str, Tensor], batch: Any, step
             check=False,
             strategy="reverse-over-reverse",
         )
-        vector = flattened(operator, {name: move})
+        vector = _flattened(operator, {name: move})
         value = quadratic_positive(operator, vector, steps=steps).value if bool(vector.any()) else 0.0
         values.append(torch.as_tensor(float(value), dtype=torch.float64))
     return torch.stack(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,8 +128,13 @@ class MoleculeBatch:
         return MoleculeBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def load_molecules(path: str | Path) -> Molecules:
+def load_molecules(name: str | Path) -> Molecules:
     """Molecules of a ``.npz`` file with the arrays of `Molecules`.
+
+    Parameters
+    ----------
+    name : str or path
+        A file, or the name of a set (``"BACE"``), which is looked for in ``$REPRISE_DATA/gnn-bounds``.
 
     Raises
     ------
@@ -137,7 +143,11 @@ def load_molecules(path: str | Path) -> Molecules:
     ValueError
         If an array is absent or malformed.
     """
-    place = Path(path)
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"name must be the name of a set or a path, got {type(name).__name__}")
+    place, home = Path(name), os.environ.get("REPRISE_DATA")
+    if home is not None and not place.exists() and place.name == str(name) and not place.suffix:
+        place = Path(home) / "gnn-bounds" / f"{place.name.lower()}.npz"
     if not place.is_file():
         raise FileNotFoundError(f"there is no file of molecules at {place}")
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +53,11 @@ class GraphStatistics:
         """The chosen norm of every graph's features, shape (G,)."""
         choice("feature_norm", norm, ("spectral", "row", "mean"))
         return {"spectral": self.feature_spectral, "row": self.feature_row, "mean": self.feature_mean}[norm]
+
+    def subset(self, chosen: Sequence[int]) -> GraphStatistics:
+        """Those of the chosen graphs."""
+        index = np.asarray(chosen, dtype=np.int64)
+        return replace(self, **{field.name: getattr(self, field.name)[index] for field in fields(self)[1:]})
 
     def __len__(self) -> int:
         return len(self.nodes)

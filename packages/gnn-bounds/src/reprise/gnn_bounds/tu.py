@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,26 @@ from reprise.gnn_bounds.graphs import Graph
 Array = np.ndarray[Any, Any]
 
 
-def load_tu(path: str | Path) -> list[Graph]:
+# how the files of the text form are called, where it is not like the set
+ALIASES = {
+    "IMDB-B": "IMDBBINARY",
+    "IMDB-BINARY": "IMDBBINARY",
+    "IMDB-M": "IMDBMULTI",
+    "IMDB-MULTI": "IMDBMULTI",
+    "REDDIT-B": "REDDIT-BINARY",
+    "REDDIT-M5K": "REDDIT-MULTI-5K",
+}
+
+
+def load_tu(name: str | Path) -> list[Graph]:
     """Graphs of a TU set.
 
     Parameters
     ----------
-    path : path
-        A file in the form of DGCNN and GIN (``MUTAG.txt``: the number of graphs; per graph a line ``n y`` and n lines
-        ``tag m j_1 … j_m``), or a folder of the Dortmund form (``MUTAG/`` with ``MUTAG_A.txt``,
+    name : str or path
+        The name of a set (``"MUTAG"``, ``"IMDB-B"``), which is looked for in ``$REPRISE_DATA/gnn-bounds``;
+        or a file in the form of DGCNN and GIN (``MUTAG.txt``: the number of graphs; per graph a line ``n y`` and n
+        lines ``tag m j_1 … j_m``), or a folder of the Dortmund form (``MUTAG/`` with ``MUTAG_A.txt``,
         ``MUTAG_graph_indicator.txt``, ``MUTAG_graph_labels.txt`` and perhaps ``MUTAG_node_labels.txt``).
 
     Returns
@@ -34,14 +47,11 @@ def load_tu(path: str | Path) -> list[Graph]:
         If the file, or one of the folder, is absent.
     ValueError
         If it is malformed; the message names the line.
+    TypeError
+        If `name` is neither.
     """
-    place = Path(path)
-    if place.is_dir():
-        sizes, labels, tags, edges = _dortmund(place)
-    elif place.is_file():
-        sizes, labels, tags, edges = _dgcnn(place)
-    else:
-        raise FileNotFoundError(f"there is no TU set at {place}")
+    place = _find(name)
+    sizes, labels, tags, edges = _dortmund(place) if place.is_dir() else _dgcnn(place)
     labels = np.unique(labels, return_inverse=True)[1]
     tags = np.unique(tags, return_inverse=True)[1]
     starts = np.cumsum([0, *sizes])
@@ -61,6 +71,25 @@ def load_tu(path: str | Path) -> list[Graph]:
         except ValueError as error:
             raise ValueError(f"{place.name}: graph {index}: {error}") from error
     return graphs
+
+
+def _find(name: str | Path) -> Path:
+    """The file or folder of a set."""
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"name must be the name of a set or a path, got {type(name).__name__}")
+    place = Path(name)
+    if place.exists():
+        return place
+    if place.name != str(name) or place.suffix:
+        raise FileNotFoundError(f"there is no TU set at {place}")
+    home = os.environ.get("REPRISE_DATA")
+    if home is None:
+        raise FileNotFoundError(f"there is no TU set at {place}; to find one by name, set REPRISE_DATA")
+    folder, stem = Path(home) / "gnn-bounds", ALIASES.get(place.name, place.name)
+    found = next((path for path in (folder / f"{stem}.txt", folder / stem, folder / place.name) if path.exists()), None)
+    if found is None:
+        raise FileNotFoundError(f"there is no TU set at {place}, nor {stem}.txt or a folder {stem} in {folder}")
+    return found
 
 
 def _dgcnn(path: Path) -> tuple[Array, Array, Array, Array]:

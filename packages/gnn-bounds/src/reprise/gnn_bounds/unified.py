@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,6 +88,8 @@ class UnifiedGNN(nn.Module):
         self.kind: Architecture = choice("kind", kind, tuple(DIFFUSION))
         self.pooling = choice("pooling", pooling, ("mean", "sum"))
         self.activation = choice("activation", activation, ("relu", "tanh", "identity"))
+        if not isinstance(share_weights, (bool, np.bool_)):
+            raise TypeError(f"share_weights must be True or False, got {share_weights!r}")
         self.share_weights = bool(share_weights)
         own = kind in ("mpgnn", "sage")
         rounds = depth - 1
