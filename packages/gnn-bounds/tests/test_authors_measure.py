@@ -56,7 +56,7 @@ def test_the_cruder_form_has_traces_and_the_smaller_distance(problem):
     )
     # Hutchinson's standard error with 400 vectors is below 0.05 of the largest trace
     torch.testing.assert_close(found.per_batch, traces, rtol=0, atol=0.2 * float(traces.abs().max()))
-    weights = dict(model.named_parameters())
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     squares = sum(
         min(float((weights[n] - initial[n]).square().sum()), float(weights[n].square().sum())) for n in initial
     )

@@ -30,6 +30,12 @@ def test_choose_prints_a_row_per_diffusion(graphs):
     assert [row["diffusion"] for row in json.loads(answer.stdout)] == ["gcn", "mean", "ppr", "scaled"]
 
 
+def test_choose_tries_edits(graphs):
+    call = ["choose", graphs, "--epochs", "1", "--device", "cpu", "--json", "--drop-hubs", "0.1", "--self-loops", "2"]
+    rows = json.loads(CliRunner().invoke(app, call).stdout)
+    assert {row["edit"] for row in rows} == {"none", "without 0.1 of nodes", "self-loops of 2"} and len(rows) == 12
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -37,6 +43,7 @@ def test_choose_prints_a_row_per_diffusion(graphs):
         (["norms", "GRAPHS", "--features", "colour"], "kind must be one of"),
         (["norms", "GRAPHS", "--depth", "1"], "depth must be at least 2"),
         (["choose", "GRAPHS", "--device", "tpu"], "--device must be auto, cpu or cuda"),
+        (["choose", "GRAPHS", "--drop-hubs", "2"], "share must be between 0 and 1"),
         (["choose", "GRAPHS", "--epochs", "0"], "epochs must be at least 1"),
     ],
 )

@@ -66,15 +66,25 @@ def choose(
     epochs: Annotated[int, typer.Option(help="Of Adam.", metavar="INT")] = 50,
     trials: Annotated[int, typer.Option(help="Splits and initialisations.", metavar="INT")] = 1,
     seed: Annotated[int, typer.Option(help="Of all of it.", metavar="INT")] = 0,
+    drop: Annotated[
+        float, typer.Option("--drop-hubs", help="Try also without this share of nodes.", metavar="SHARE")
+    ] = 0.0,
+    loops: Annotated[
+        float, typer.Option("--self-loops", help="Try also with self-loops of this weight.", metavar="WEIGHT")
+    ] = 0.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="TEXT")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train one network per diffusion; print bound, Hessian measure, gap and accuracy of each."""
     from reprise.gnn_bounds.chooser import choose_diffusion
+    from reprise.gnn_bounds.edits import add_self_loops, drop_hubs
 
     graphs = _load(path, features)
+    edits = {f"without {drop:g} of nodes": lambda graph: drop_hubs(graph, drop)} if drop else {}
+    edits |= {f"self-loops of {loops:g}": lambda graph: add_self_loops(graph, loops)} if loops else {}
+    training: dict[str, Any] = {"depth": depth, "epochs": epochs, "trials": trials, "seed": seed}
     try:
-        table = choose_diffusion(graphs, depth=depth, epochs=epochs, trials=trials, seed=seed, device=_device(device))
+        table = choose_diffusion(graphs, edits=edits, device=_device(device), **training)
     except (ValueError, TypeError) as error:
         raise RepriseError(str(error)) from error
     typer.echo(table.to_json(orient="records") if as_json else table.to_string(index=False, float_format="%.3g"))
