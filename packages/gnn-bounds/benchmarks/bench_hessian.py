@@ -53,6 +53,7 @@ if __name__ == "__main__":
             lambda: double_backward(model, moves, singles),
             clock=process_time,
             repeats=5,
+            goal=20.0,
         ),
         compare(
             "the same with everything that hessian_measure does (diffusion matrices, collation, losses, checks)",
@@ -60,6 +61,7 @@ if __name__ == "__main__":
             lambda: double_backward(model, moves, singles),
             clock=process_time,
             repeats=5,
+            goal=20.0,
         ),
     ]
     write(__file__, results, libraries=("numba", "torch"))
