@@ -129,7 +129,7 @@ def diffusion_matrix(
 
     Examples
     --------
-    >>> diffusion_matrix([[0, 1], [1, 0]], "gcn").toarray().tolist()
+    >>> diffusion_matrix([[0, 1], [1, 0]], "gcn").toarray().round(12).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
     choice("kind", kind, KINDS)
