@@ -230,8 +230,7 @@ EXPERIMENT = Experiment(
             None,
             "direction",
             at_least(lambda table: pd.Series([table["bound_over_measure"].min()]), 1e3),
-            tried="48 networks of 30 epochs before: 237 at least; the norm bound is that of three layers, where norms are "
-            "multiplied three times only",
+            tried="48 networks of 30 epochs before: 237 for a GCN of width 16 with weight decay 0.01 on MUTAG",
         ),
         Claim(
             "B8",
