@@ -34,7 +34,7 @@ class Settings:
     city: str = "MI"
     budgets: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of all visits
     steps: int = 100
-    runs: int = 12
+    runs: int = 30
     pareto_steps: int = 40  # of Frank-Wolfe at rank 1, per budget
 
 
