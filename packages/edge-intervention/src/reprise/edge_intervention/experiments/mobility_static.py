@@ -52,7 +52,7 @@ class Settings:
     ranks: tuple[int, ...] = (1, 5, 50)  # of the sweep, beside the fixed 20; in the paper's three cities
     budget: float = 0.05  # share of all visits
     steps: int = 100
-    runs: int = 50
+    runs: int = 30
     sweep_runs: int = 20
     long_city: str = "MI"  # simulated for a year as well
     long_steps: int = 365

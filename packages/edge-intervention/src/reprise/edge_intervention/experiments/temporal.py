@@ -31,7 +31,7 @@ class Settings:
     budget: float = 0.05  # share of all visits of all weeks
     rank: int = CITIES["WA"].rank
     steps: int = 20
-    runs: int = 50
+    runs: int = 30
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
