@@ -51,9 +51,10 @@ if __name__ == "__main__":
             }
         )
         print(f"{W.nnz:>11,} edges: {gradient + oracle:.3g} s, {peak / W.nnz:.0f} bytes an edge", flush=True)
-    edges = np.log([row["edges"] for row in results])
+    measured = tuple(results)
+    edges = np.log([row["edges"] for row in measured])
     for name in ("seconds", "gradient_seconds", "oracle_seconds"):
-        fit = stats.linregress(edges, np.log([row[name] for row in results]))
+        fit = stats.linregress(edges, np.log([row[name] for row in measured]))
         results.append({"work": f"exponent of {name} in the edges", "slope": fit.slope, "standard_error": fit.stderr})
         print(f"{name}: exponent {fit.slope:.3f} ± {fit.stderr:.3f}", flush=True)
     write(__file__, results, libraries=("numba", "cvxpy", "clarabel", "networkx", "EoN", "torch"))

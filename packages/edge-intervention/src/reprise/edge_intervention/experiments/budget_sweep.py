@@ -34,7 +34,7 @@ class Settings:
     city: str = "MI"
     budgets: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of all visits
     steps: int = 100
-    runs: int = 12
+    runs: int = 30
     pareto_steps: int = 40  # of Frank-Wolfe at rank 1, per budget
 
 
@@ -100,6 +100,8 @@ def plot(table: pd.DataFrame) -> Figure:
         axes.set_xticks(budgets, [f"{100 * budget:g}" for budget in budgets])
         axes.minorticks_off()
     left.set(ylabel="σ₁, visits a week")
+    left.set_yticks([100, 200, 300, 400, 500], labels=["100", "200", "300", "400", "500"], minor=False)
+    left.set_yticks([], minor=True)
     right.set(ylabel="infections, thousands")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

@@ -28,7 +28,7 @@ class Settings:
     methods: tuple[str, ...] = SHOWN
     budget: float = 0.05
     steps: int = 100
-    runs: int = 30
+    runs: int = 50
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
