@@ -5,7 +5,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from reprise.core.ratios import compare, write
-from reprise.robust_fine_tuning import LayerConstraints, layer_radii
+from reprise.robust_fine_tuning import LayerConstraints, growing_radii
 
 
 class Walk:
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     for inside in (False, True):
         model = resnet18()
         state = {name: p.detach().clone() for name, p in model.named_parameters()}
-        radii = layer_radii(model, 1e6 if inside else 0.5)
+        radii = growing_radii(model, 1e6 if inside else 0.5)
         ours, peer = LayerConstraints(model, state, radii), Walk(state, radii)
         with torch.no_grad():
             for p in model.parameters():
@@ -57,7 +57,7 @@ if __name__ == "__main__":
         results.append(compare(f"projection, ResNet-18, all layers {kind}", first, second, calls=5, repeats=7))
     model = nn.Sequential(*(nn.Linear(16, 16) for _ in range(200)))
     state = {name: p.detach() * 0.5 for name, p in model.named_parameters()}
-    radii = layer_radii(model, 0.1)
+    radii = growing_radii(model, 0.1)
     ours, peer = LayerConstraints(model, state, radii), Walk(state, radii)
     results.append(compare("projection, 200 small layers", ours.project_, lambda: peer(model), calls=10, repeats=7))
     write(__file__, results, libraries=("torch", "pyhessian"))

@@ -74,10 +74,46 @@ class TopLayers(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Logits (B, k) of hidden states (B, T, 384) with mask (B, T)."""
+        # Under vmap the number of tokens is not known: padding is carried along there.
+        run = _padded if torch._C._functorch.is_functorch_wrapped_tensor(mask) else without_padding
         for layer in self.layers:
-            hidden = layer(hidden, src_key_padding_mask=~mask)
+            hidden = run(layer, hidden, mask)
         logits: Tensor = self.head(pool(hidden, mask))
         return logits
+
+
+def without_padding(layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    """An encoder layer on the tokens under the mask alone: only its attention sees padding, which stays zero.
+
+    Parameters
+    ----------
+    layer : TransformerEncoderLayer
+        Post-norm, without dropout.
+    hidden : Tensor, shape (B, T, d)
+    mask : Tensor of bool, shape (B, T)
+
+    Returns
+    -------
+    Tensor, shape (B, T, d)
+
+    Notes
+    -----
+    A batch of short and long texts is half padding, and nine tenths of a layer's work are its linear maps.
+    """
+    attention: Any = layer.self_attn
+    tokens = hidden[mask]
+    mixed = nn.functional.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+    padded = hidden.new_zeros(*mask.shape, mixed.shape[-1]).masked_scatter(mask.unsqueeze(-1), mixed)
+    heads = padded.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, T, d / heads)
+    attended = nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None, :])
+    tokens = layer.norm1(tokens + attention.out_proj(attended.transpose(1, 2).flatten(2)[mask]))
+    tokens = layer.norm2(tokens + layer.linear2(layer.activation(layer.linear1(tokens))))
+    return torch.zeros_like(hidden).masked_scatter(mask.unsqueeze(-1), tokens)
+
+
+def _padded(layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    found: Tensor = layer(hidden, src_key_padding_mask=~mask)
+    return found
 
 
 def pool(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -21,12 +21,12 @@ from reprise.hvp import Hessian, trace
 from reprise.hvp.optim import NSO, SAM
 from reprise.robust_fine_tuning.confusion import empirical_confusion, replace_labels
 from reprise.robust_fine_tuning.consistent_loss import ConsistentLoss
-from reprise.robust_fine_tuning.constraints import LayerConstraints, layer_radii
 from reprise.robust_fine_tuning.digits import digits_transfer, network, pretrained_digits
 from reprise.robust_fine_tuning.examples import take
 from reprise.robust_fine_tuning.experiments.data_sets import CALTECH, DOMAINNET, DOMAINS, INDOOR, RESNETS
 from reprise.robust_fine_tuning.fine_tuning import adam, fine_tune
 from reprise.robust_fine_tuning.gap import generalization_gap
+from reprise.robust_fine_tuning.growing_radii import layer_radii
 from reprise.robust_fine_tuning.image_data import caltech_256, domainnet_sample, mit_indoor
 from reprise.robust_fine_tuning.self_labeling import Relabel, Reweight
 
@@ -86,14 +86,16 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     if method in ("one radius", "growing radii"):
         radius, head_radius, growth = RADII[task]
         growth = growth if method == "growing radii" else 1.0
-        radii = layer_radii(model, radius, growth=growth, head=head, head_radius=head_radius, groups=groups)
-        options["constraints"] = LayerConstraints(model, start, radii, head=head)
+        options["constraints"] = layer_radii(
+            model, start, radius, growth, head=head, head_radius=head_radius, groups=groups
+        )
     elif method in NOISY:
         labels = replace_labels(labels, settings.replaced, classes, seed)
         if method != "RegSL, no constraint":
             radius, head_radius = NOISY_RADII if task == "indoor" else RADII.get(task, NOISY_RADII)[:2]
-            radii = layer_radii(model, radius, head=head, head_radius=head_radius, groups=groups)
-            options["constraints"] = LayerConstraints(model, start, radii, head=head)
+            options["constraints"] = layer_radii(
+                model, start, radius, head=head, head_radius=head_radius, groups=groups
+            )
         if method != "RegSL, no labelling":
             options |= {"relabel": Relabel(10), "reweight": Reweight(5)}
     elif weak is not None:
@@ -101,8 +103,9 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
             options["loss"] = ConsistentLoss(empirical_confusion(labels, weak, classes), patience=10**9).to(
                 context.device
             )
-            radii = layer_radii(model, NOISY_RADII[0], head=head, head_radius=NOISY_RADII[1], groups=groups)
-            options["constraints"] = LayerConstraints(model, start, radii, head=head)
+            options["constraints"] = layer_radii(
+                model, start, NOISY_RADII[0], head=head, head_radius=NOISY_RADII[1], groups=groups
+            )
         labels = weak
     fine_tune(
         model,

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from reprise.core import Claim, Context, Experiment, at_least
 from reprise.core.figures import COLOURS, MARKERS
-from reprise.robust_fine_tuning.constraints import DistancePenalty, LayerConstraints, layer_radii
+from reprise.robust_fine_tuning.constraints import DistancePenalty
 from reprise.robust_fine_tuning.digits import digits_transfer, network, pretrained_digits
 from reprise.robust_fine_tuning.distance import hessian_distance
 from reprise.robust_fine_tuning.fine_tuning import fine_tune
 from reprise.robust_fine_tuning.gap import generalization_gap
+from reprise.robust_fine_tuning.growing_radii import layer_radii
 from reprise.robust_fine_tuning.norm_bounds import Kind, pac_bayes_norm_bound
 
 METHODS = ("plain", "early stopping", "L2 penalty", "Frobenius", "MARS", "label smoothing", "mixup")
@@ -68,10 +69,9 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     elif cell["method"] == "L2 penalty":
         options = {"penalty": DistancePenalty(model, task.state, settings.penalty)}
     elif cell["method"] == "Frobenius":
-        options = {"constraints": LayerConstraints(model, task.state, layer_radii(model, settings.radius))}
+        options = {"constraints": layer_radii(model, task.state, settings.radius)}
     elif cell["method"] == "MARS":
-        radii = layer_radii(model, settings.row_radius)
-        options = {"constraints": LayerConstraints(model, task.state, radii, norm="infinity")}
+        options = {"constraints": layer_radii(model, task.state, settings.row_radius, norm="infinity")}
     elif cell["method"] == "label smoothing":
         options = {"loss": partial(nn.functional.cross_entropy, label_smoothing=settings.smoothing)}
     elif cell["method"] == "mixup":
