@@ -48,8 +48,9 @@ class LayerConstraints:
 
     Notes
     -----
-    All Frobenius balls together take a fixed number of fused kernels, whatever the number of layers. An optimizer's
-    moments are not projected. Weights are changed in place, so that optimizers keep their state.
+    The distances of all layers take two fused kernels and one wait for the device, and every layer outside of its
+    Frobenius ball one more kernel. An optimizer's moments are not projected. Weights are changed in place, so that
+    optimizers keep their state.
 
     Examples
     --------
@@ -103,16 +104,13 @@ class LayerConstraints:
             self._batch_norm.project_()
 
     def _project_frobenius(self) -> None:
-        moved = torch._foreach_sub(self._weights, self._centres)
-        norms = torch.stack([norm.double() for norm in torch._foreach_norm(moved)]).tolist()
-        outside = [i for i, (norm, radius) in enumerate(zip(norms, self.radii.values())) if norm > radius]
-        if not outside:
-            return
-        radii = list(self.radii.values())
-        inner = [moved[i] for i in outside]
-        torch._foreach_mul_(inner, [radii[i] / norms[i] for i in outside])
-        torch._foreach_copy_([self._weights[i] for i in outside], [self._centres[i] for i in outside])
-        torch._foreach_add_([self._weights[i] for i in outside], inner)
+        norms = torch._foreach_norm(torch._foreach_sub(self._weights, self._centres))
+        for weight, centre, radius, norm in zip(
+            self._weights, self._centres, self.radii.values(), torch.stack(norms).tolist()
+        ):
+            if norm > radius:
+                # one pass over both; from the centre, as 1 - radius / norm would lose the digits of a small share
+                torch.lerp(centre, weight, radius / norm, out=weight)
 
     @torch.no_grad()
     def distances(self) -> dict[str, float]:

@@ -26,8 +26,8 @@ from reprise.robust_fine_tuning.examples import take
 from reprise.robust_fine_tuning.experiments.data_sets import CALTECH, DOMAINNET, DOMAINS, INDOOR, RESNETS
 from reprise.robust_fine_tuning.fine_tuning import adam, fine_tune
 from reprise.robust_fine_tuning.gap import generalization_gap
-from reprise.robust_fine_tuning.growing_radii import layer_radii
 from reprise.robust_fine_tuning.image_data import caltech_256, domainnet_sample, mit_indoor
+from reprise.robust_fine_tuning.radii_by_depth import layer_radii
 from reprise.robust_fine_tuning.self_labeling import Relabel, Reweight
 
 # Radius of the extractor, of the head, growth γ: the authors' code.

@@ -24,8 +24,8 @@ from reprise.robust_fine_tuning.distance import hessian_distance
 from reprise.robust_fine_tuning.experiments import trec
 from reprise.robust_fine_tuning.experiments.data_sets import TEXT
 from reprise.robust_fine_tuning.fine_tuning import History, Loss, fine_tune
-from reprise.robust_fine_tuning.growing_radii import layer_radii
 from reprise.robust_fine_tuning.radii import choose_radii
+from reprise.robust_fine_tuning.radii_by_depth import layer_radii
 from reprise.robust_fine_tuning.self_labeling import Relabel, Reweight
 
 OURS = "consistent + constraint"
