@@ -2,17 +2,19 @@
 
 import json
 import pickle
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+from torch import nn
 
 from reprise.core import Context, MissingData, run_experiment
 from reprise.robust_fine_tuning.bert import TextClassifier, load_bert
 from reprise.robust_fine_tuning.encoder import MissingModel, load_minilm, model_folder, tokenize
-from reprise.robust_fine_tuning.experiments import data_sets, few_shot, image_tasks, measure_vs_gap
+from reprise.robust_fine_tuning.experiments import data_sets, few_shot, image_sets, image_tasks, measure_vs_gap
 from reprise.robust_fine_tuning.experiments.image_sets import READERS
 from reprise.robust_fine_tuning.few_shot_data import MINI, PARTS, episode, mini_imagenet
 from reprise.robust_fine_tuning.fine_grained_data import aircrafts, cars, cub_200, dogs, flowers
@@ -261,8 +263,14 @@ def small_resnets(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_image_tasks_run_on_files_in_the_published_layout(small_resnets):
-    base = small_resnets / data_sets.DOMAINNET.name
+def small_network(depth, classes, seed, context):
+    """What has the blocks of a ResNet, and is fast."""
+    parts = {"layer1": nn.Conv2d(3, 4, 16, stride=16), "layer2": nn.Conv2d(4, 4, 3), "layer3": nn.Conv2d(4, 4, 3)}
+    rest = {"layer4": nn.Conv2d(4, 4, 3), "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
+    return nn.Sequential(OrderedDict(parts | rest | {"fc": nn.Linear(4, classes)}))
+
+
+def make_domainnet(base):
     (base / "sample_1").mkdir(parents=True)
     (base / "sample_classes_1.txt").write_text("cat\ndog\n")
     pixels = np.random.default_rng(0).integers(0, 256, (10, 84, 84, 3), dtype=np.uint8)
@@ -271,10 +279,33 @@ def test_image_tasks_run_on_files_in_the_published_layout(small_resnets):
             held = {"data": pixels[:count], "labels": np.array(["dog", "cat"] * 5)[:count]}
             (base / "sample_1" / f"{domain}_{part}.pkl").write_bytes(pickle.dumps(held))
         np.save(base / "sample_1" / f"{domain}_train_mv_labels.npy", np.array([1, 0] * 4 + [0, 0]))
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_image_tasks_run_on_files_in_the_published_layout(small_resnets, monkeypatch, real):
+    make_domainnet(small_resnets / data_sets.DOMAINNET.name)
+    if not real:
+        monkeypatch.setattr(image_sets, "resnet", small_network)
     settings = image_tasks.Settings(tasks=("clipart",), epochs=1, batch_size=6, products=2, trials=1)
     cell = {"task": "clipart", "method": "consistent + constraint", "trial": 0}
     (row,) = image_tasks.measure(settings, cell, context_of("image-tasks"))
     assert row["depth"] == 18 and row["radius"] == 7.802 and 0 <= row["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("method", ["plain", "growing radii", "SAM", "RegSL"])
+def test_indoor_runs_with_the_authors_radii_by_block(small_resnets, monkeypatch, method):
+    folder = small_resnets / data_sets.INDOOR.name
+    monkeypatch.setattr(image_sets, "resnet", small_network)
+    names = [f"{scene}/{scene}_{i:04d}.jpg" for scene in ("airport_inside", "bar") for i in range(1, 7)]
+    for name in names:
+        image(folder / "Images" / name)
+    text(folder / "TrainImages.txt", *names)
+    text(folder / "TestImages.txt", names[0])
+    settings = image_tasks.Settings(tasks=("indoor",), epochs=1, batch_size=6, products=2, trials=1)
+    (row,) = image_tasks.measure(settings, {"task": "indoor", "method": method, "trial": 0}, context_of("image-tasks"))
+    expected = {"plain": (101, None), "growing radii": (101, 0.1368), "SAM": (34, None), "RegSL": (18, 7.802)}[method]
+    assert row["depth"] == expected[0]
+    assert row["radius"] == expected[1] if expected[1] else np.isnan(row["radius"])
 
 
 @pytest.mark.slow
@@ -284,7 +315,7 @@ def test_a_flat_minima_cell_reads_cifar(small_resnets, monkeypatch):
     records = b"".join(bytes([label]) + bytes([20 * label]) * 3072 for label in (0, 9))
     for file in data_sets.CIFAR10.files:
         (base / file.name.split("/")[1]).write_bytes(records)
-    monkeypatch.setattr(image_tasks, "FLAT", ())  # NSO on a ResNet-18, as only its weights are here
+    monkeypatch.setattr(image_tasks, "FLAT", ())  # a ResNet-18, as only its weights are here
     settings = image_tasks.Settings(tasks=("cifar10",), epochs=1, batch_size=7, products=2, trials=1)
     (row,) = image_tasks.measure(settings, {"task": "cifar10", "method": "NSO", "trial": 0}, context_of("image-tasks"))
     assert np.isfinite(row["trace"]) and row["depth"] == 18

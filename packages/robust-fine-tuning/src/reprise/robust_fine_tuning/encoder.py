@@ -113,14 +113,16 @@ def without_padding(layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     -----
     A batch of short and long texts is half padding, and nine tenths of a layer's work are its linear maps.
     """
-    attention: Any = layer.self_attn
+    block: Any = layer
+    attention = block.self_attn
     tokens = hidden[mask]
     mixed = nn.functional.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
     padded = hidden.new_zeros(*mask.shape, mixed.shape[-1]).masked_scatter(mask.unsqueeze(-1), mixed)
-    heads = padded.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, T, d / heads)
-    attended = nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask[:, None, None, :])
-    tokens = layer.norm1(tokens + attention.out_proj(attended.transpose(1, 2).flatten(2)[mask]))
-    tokens = layer.norm2(tokens + layer.linear2(layer.activation(layer.linear1(tokens))))
+    # each of shape (B, heads, T, d / heads)
+    query, key, value = padded.view(*mask.shape, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+    tokens = block.norm1(tokens + attention.out_proj(attended.transpose(1, 2).flatten(2)[mask]))
+    tokens = block.norm2(tokens + block.linear2(block.activation(block.linear1(tokens))))
     return torch.zeros_like(hidden).masked_scatter(mask.unsqueeze(-1), tokens)
 
 

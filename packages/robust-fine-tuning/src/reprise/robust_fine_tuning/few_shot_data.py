@@ -62,7 +62,7 @@ def episode(labels: Any, *, ways: int, shots: int, queries: int, generator: torc
     found = class_labels("labels", labels)
     ways, shots = whole_number("ways", ways, minimum=2), whole_number("shots", shots)
     queries = whole_number("queries", queries)
-    kinds = found.unique()
+    kinds = torch.tensor(sorted(set(found.tolist())))
     if len(kinds) < ways:
         raise ValueError(f"ways must be at most the number of classes ({len(kinds)}), got {ways}")
     support, query = [], []

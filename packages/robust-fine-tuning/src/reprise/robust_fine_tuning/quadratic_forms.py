@@ -75,8 +75,8 @@ def softmax_forms(model: nn.Module, inputs: Any, moved: Mapping[str, Tensor]) ->
             def logits(value: Tensor, name: str = name) -> Tensor:
                 return torch.func.functional_call(model, {name: value}, arguments)  # type: ignore[no-any-return]
 
-            output, t = torch.func.jvp(logits, (weight,), (v.view_as(weight),))
-            p = output.softmax(1)
+            found = torch.func.jvp(logits, (weight,), (v.view_as(weight),))
+            p, t = found[0].softmax(1), found[1]
             columns.append((p * (t - (p * t).sum(1, keepdim=True)).square()).sum(1))
     return torch.stack(columns, dim=1)
 

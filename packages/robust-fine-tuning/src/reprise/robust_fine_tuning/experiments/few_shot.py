@@ -62,6 +62,8 @@ class Prepared:
 def prepare(settings: Settings, context: Context) -> Prepared:
     """Pretrain on the base classes, and choose radii on episodes of validation examples."""
     seed = context.shared_seed("pretraining") % 2**31
+    validation: Part
+    novel: Part
     if settings.task == "digits":
         state = pretrained_digits(seed, epochs=settings.pretraining)
         split = digits_transfer(500, seed, state=state)  # the same five novel digits, other images
