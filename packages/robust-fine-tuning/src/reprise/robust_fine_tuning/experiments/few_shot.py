@@ -43,8 +43,9 @@ class Settings:
     epochs: int = 40
     step_size: float = 1e-2
     batch_size: int = 25
+    # as many with growth as without, and both up to where no layer is held back
     radii: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-    growing: tuple[Radii, ...] = ((0.25, 1.5), (1.0, 1.5), (4.0, 1.5), (0.25, 2.5), (1.0, 2.5), (4.0, 2.5))
+    growing: tuple[Radii, ...] = ((0.5, 1.5), (2.0, 1.5), (8.0, 1.5), (0.5, 2.5), (2.0, 2.5), (8.0, 2.5))
     head_radius: float = 10.0
     pretraining: int = 30  # epochs on the base classes
     trials: int = 5
@@ -219,7 +220,7 @@ EXPERIMENT = Experiment(
             episodes=60,  # 600 in all
             choosing=60,
             step_size=1e-3,
-            growing=((0.25, 1.1), (1.0, 1.1), (4.0, 1.1), (0.25, 1.3), (1.0, 1.3), (4.0, 1.3)),  # of 17 layers
+            growing=((0.5, 1.1), (2.0, 1.1), (8.0, 1.1), (0.5, 1.3), (2.0, 1.3), (8.0, 1.3)),  # of 17 layers
             pretraining=90,
             trials=10,
         ),
