@@ -1,11 +1,13 @@
 """Projection of all layers of a ResNet-18: a prebuilt list and fused kernels against a walk over all modules."""
 
+import time
+
 import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from reprise.core.ratios import compare, write
-from reprise.robust_fine_tuning import LayerConstraints, layer_radii
+from reprise.core.ratios import compare, seconds, summary, write
+from reprise.robust_fine_tuning import LayerConstraints, growing_radii
 
 
 class Walk:
@@ -31,33 +33,36 @@ if __name__ == "__main__":
     for inside in (False, True):
         model = resnet18()
         state = {name: p.detach().clone() for name, p in model.named_parameters()}
-        radii = layer_radii(model, 1e6 if inside else 0.5)
+        radii = growing_radii(model, 1e6 if inside else 0.5)
         ours, peer = LayerConstraints(model, state, radii), Walk(state, radii)
         with torch.no_grad():
             for p in model.parameters():
                 p.add_(1e-2 * torch.randn_like(p))
         moved = [p.detach().clone() for p in model.parameters()]
-
-        def restore(model=model, moved=moved):
-            """Put the weights back to where they had moved."""
-            with torch.no_grad():
-                torch._foreach_copy_(list(model.parameters()), moved)
-
-        def first(ours=ours, restore=restore):
-            """Ours."""
-            restore()
-            ours.project_()
-
-        def second(peer=peer, restore=restore, model=model):
-            """The walk."""
-            restore()
-            peer(model)
-
+        pairs = []
+        for turn in range(11):
+            times = []
+            for project in (ours.project_, lambda peer=peer, model=model: peer(model)):
+                with torch.no_grad():  # back to where they had moved, outside of the time that is taken
+                    torch._foreach_copy_(list(model.parameters()), moved)
+                times.append(seconds(project, clock=time.process_time))
+            if turn > 0:
+                pairs.append(tuple(times))
         kind = "inside their balls" if inside else "outside"
-        results.append(compare(f"projection, ResNet-18, all layers {kind}", first, second, calls=5, repeats=7))
+        results.append(summary(f"projection, ResNet-18, all layers {kind}", pairs, goal=3))
     model = nn.Sequential(*(nn.Linear(16, 16) for _ in range(200)))
     state = {name: p.detach() * 0.5 for name, p in model.named_parameters()}
-    radii = layer_radii(model, 0.1)
+    radii = growing_radii(model, 0.1)
     ours, peer = LayerConstraints(model, state, radii), Walk(state, radii)
-    results.append(compare("projection, 200 small layers", ours.project_, lambda: peer(model), calls=10, repeats=7))
+    results.append(
+        compare(
+            "projection, 200 small layers",
+            ours.project_,
+            lambda: peer(model),
+            calls=10,
+            repeats=7,
+            goal=3,
+            clock=time.process_time,
+        )
+    )
     write(__file__, results, libraries=("torch", "pyhessian"))

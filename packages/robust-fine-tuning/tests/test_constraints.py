@@ -13,6 +13,7 @@ from reprise.robust_fine_tuning import (
     DistancePenalty,
     LayerConstraints,
     choose_radii,
+    growing_radii,
     largest_traces,
     layer_distances,
     layer_radii,
@@ -105,15 +106,43 @@ def test_the_heads_ball_is_around_zero():
 
 def test_radii_grow_with_depth_by_layer_or_by_block():
     model, state = layered()
-    assert layer_radii(model, 0.5, growth=2.0) == {"0.weight": 0.5, "3.weight": 1.0, "5.weight": 2.0}
-    assert layer_radii(model, 0.5, growth=2.0, head="5", head_radius=7.0) == {
+    assert growing_radii(model, 0.5, 2.0) == {"0.weight": 0.5, "3.weight": 1.0, "5.weight": 2.0}
+    assert growing_radii(model, 0.5, 2.0, head="5", head_radius=7.0) == {
         "0.weight": 0.5,
         "3.weight": 1.0,
         "5.weight": 7.0,
     }
-    assert layer_radii(model, 0.5, growth=3.0, groups=[("3",), ("5",)]) == {"3.weight": 0.5, "5.weight": 1.5}
-    ratio = layer_radii(model, 0.1, relative_to=state, layers=["3.weight"])
+    assert growing_radii(model, 0.5, 3.0, groups=[("3",), ("5",)]) == {"3.weight": 0.5, "5.weight": 1.5}
+    ratio = growing_radii(model, 0.1, relative_to=state, layers=["3.weight"])
     assert ratio["3.weight"] == pytest.approx(0.1 * float(state["3.weight"].norm()))
+
+
+def test_constraints_with_growing_radii_project_every_layer_into_its_ball():
+    model, state = layered()
+    constraints = layer_radii(model, state, 0.1, 1.5, head="5", head_radius=0.7)
+    shake(model, 2.0)
+    constraints.project_()
+    assert constraints.distances() == pytest.approx({"0.weight": 0.1, "3.weight": 0.15, "5.weight": 0.7}, rel=1e-5)
+    assert float(model[5].weight.detach().norm()) == pytest.approx(0.7, rel=1e-5)  # around zero
+
+
+def test_shares_of_the_pretrained_norm_rows_and_batch_normalisation_are_options_of_the_constraints():
+    model, state = layered()
+    shares = layer_radii(model, state, 0.1, ratio=True, layers=["3.weight"])
+    assert shares.radii["3.weight"] == pytest.approx(0.1 * float(state["3.weight"].norm()))
+    rows = layer_radii(model, state, 0.3, norm="infinity", batch_norm=0.05)
+    shake(model, 2.0)
+    rows.project_()
+    assert max(rows.distances().values()) == pytest.approx(0.3, rel=1e-5)
+    g = model[1].weight.detach() / (model[1].running_var + EPSILON).sqrt()
+    start = state["1.weight"] / (state["1.running_var"] + EPSILON).sqrt()
+    assert float((g - start).abs().max()) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_a_head_without_a_radius_moves_freely_and_needs_no_reference():
+    model, state = layered()
+    constraints = layer_radii(model, {n: v for n, v in state.items() if not n.startswith("5")}, 0.1, head="5")
+    assert set(constraints.radii) == {"0.weight", "3.weight"}
 
 
 def test_the_penalty_and_its_gradient_are_those_of_the_squared_distance():
@@ -151,9 +180,29 @@ def test_a_reference_that_lacks_a_layer_is_refused():
         LayerConstraints(model, state, {"3.weight": 1.0})
 
 
-def test_growth_below_one_is_refused():
-    with pytest.raises(ValueError, match="growth must be finite, at least 1"):
-        layer_radii(layered()[0], 1.0, growth=0.5)
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"D": 0.0}, ValueError, "D must be finite, above 0"),
+        ({"D": -1}, ValueError, "D must be finite, above 0"),
+        ({"D": math.nan}, ValueError, "D must be finite"),
+        ({"D": "wide"}, TypeError, "D must be a number"),
+        ({"gamma": 0.5}, ValueError, "gamma must be finite, at least 1"),
+        ({"gamma": True}, TypeError, "gamma must be a number"),
+        ({"head": "5", "head_radius": 0.0}, ValueError, "head_radius must be finite, above 0"),
+        ({"head_radius": 1.0}, ValueError, "head_radius needs head"),
+        ({"head": "nope"}, ValueError, "head: no layer is named 'nope'"),
+        ({"groups": [("nope",)]}, ValueError, "groups: no layer belongs to"),
+        ({"layers": []}, ValueError, "layers must name at least one"),
+        ({"reference": {}}, ValueError, "reference lacks layer '0.weight'"),
+        ({"reference": 3}, TypeError, "reference must be a Module or a mapping"),
+        ({"model": None}, TypeError, r"model must be a torch.nn.Module"),
+    ],
+)
+def test_bad_arguments_of_growing_radii_are_named(change, error, match):
+    model, state = layered()
+    with pytest.raises(error, match=match):
+        layer_radii(**({"model": model, "reference": state, "D": 1.0} | change))
 
 
 def test_largest_traces_equal_those_of_the_dense_gauss_newton_matrix():

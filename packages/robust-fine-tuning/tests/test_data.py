@@ -1,21 +1,24 @@
 """Text sets, weak labels, the encoder, digits, and the image files of the papers in their owners' formats."""
 
+import copy
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from reprise.core import MissingData
 from reprise.robust_fine_tuning import (
     digits_transfer,
+    hessian_distance,
     hidden_states,
     keyword_labels,
     load_minilm,
     read_text_set,
     tokenize,
 )
-from reprise.robust_fine_tuning.encoder import HiddenStates, TopLayers, pool
+from reprise.robust_fine_tuning.encoder import HiddenStates, TopLayers, pool, without_padding
 from reprise.robust_fine_tuning.experiments.data_sets import TEXT
 from reprise.robust_fine_tuning.image_data import (
     MissingImages,
@@ -90,6 +93,32 @@ def test_the_top_layers_go_on_where_the_frozen_ones_end(encoder):
     found = top(lower.hidden, lower.mask)
     whole = hidden_states(encoder, tokens, 6)
     torch.testing.assert_close(found, top.head(pool(whole.hidden, whole.mask)), rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_without_padding_is_torchs_own_with_its_gradients(encoder):
+    tokens = tokenize(["Where is Lima?", "Who wrote the longest of all the novels in the whole library of the town?"])
+    hidden, mask = hidden_states(encoder, tokens, 5).batch(torch.arange(2))
+    layer = copy.deepcopy(encoder.layers[5]).requires_grad_(True)
+    outputs, gradients = [], []
+    for found in (layer(hidden, src_key_padding_mask=~mask), without_padding(layer, hidden, mask)):
+        outputs.append(found[mask])
+        gradients.append(torch.autograd.grad(found[mask].square().sum(), list(layer.parameters())))
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(*gradients[::-1]):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["ggn", "lanczos"])
+def test_the_measure_of_the_top_layer_does_not_depend_on_padding(encoder, method):
+    states = hidden_states(encoder, tokenize(["Where is Lima?"]), 5)
+    top = TopLayers(list(encoder.layers)[5:], 2, torch.Generator().manual_seed(0)).eval()
+    start = {name: 0.9 * value for name, value in top.state_dict().items()}
+    longer = nn.functional.pad(states.hidden, (0, 0, 0, 3)), nn.functional.pad(states.mask, (0, 3))
+    found = [
+        hessian_distance(top, start, [(inputs, torch.tensor([1]))], layers=["head.weight"], method=method, steps=4)
+        for inputs in ((states.hidden, states.mask), longer)
+    ]
+    assert found[1].measure == pytest.approx(found[0].measure, rel=1e-4)
 
 
 def test_batches_are_cut_to_their_longest_text():

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
         symmetric_confusion,
     )
     from reprise.robust_fine_tuning.consistent_loss import ConsistentLoss, UnboundedLossWarning, noisy_label_bound
-    from reprise.robust_fine_tuning.constraints import BatchNormBall, DistancePenalty, LayerConstraints, layer_radii
+    from reprise.robust_fine_tuning.constraints import BatchNormBall, DistancePenalty, LayerConstraints
     from reprise.robust_fine_tuning.digits import DigitsTransfer, digits_transfer
     from reprise.robust_fine_tuning.distance import HessianDistance, hessian_distance
     from reprise.robust_fine_tuning.encoder import HiddenStates, TopLayers, hidden_states, load_minilm, tokenize
     from reprise.robust_fine_tuning.fine_tuning import History, fine_tune
+    from reprise.robust_fine_tuning.flatness_bound import TraceBound, trace_bound
     from reprise.robust_fine_tuning.gap import GeneralizationGap, generalization_gap, perturbed_loss
     from reprise.robust_fine_tuning.layers import layer_distances, weight_layers
     from reprise.robust_fine_tuning.norm_bounds import pac_bayes_norm_bound
     from reprise.robust_fine_tuning.radii import ChosenRadii, choose_radii, largest_traces
+    from reprise.robust_fine_tuning.radii_by_depth import growing_radii, layer_radii
     from reprise.robust_fine_tuning.self_labeling import Relabel, Reweight
     from reprise.robust_fine_tuning.text_data import TextSet, keyword_labels, read_text_set
 
@@ -45,17 +47,19 @@ _HOMES = {
         "symmetric_confusion",
     ],
     f"{_PACKAGE}.consistent_loss": ["ConsistentLoss", "UnboundedLossWarning", "noisy_label_bound"],
-    f"{_PACKAGE}.constraints": ["BatchNormBall", "DistancePenalty", "LayerConstraints", "layer_radii"],
+    f"{_PACKAGE}.constraints": ["BatchNormBall", "DistancePenalty", "LayerConstraints"],
     f"{_PACKAGE}.digits": ["DigitsTransfer", "digits_transfer"],
     f"{_PACKAGE}.distance": ["HessianDistance", "hessian_distance"],
     f"{_PACKAGE}.encoder": ["HiddenStates", "TopLayers", "hidden_states", "load_minilm", "tokenize"],
     f"{_PACKAGE}.fine_tuning": ["History", "fine_tune"],
     f"{_PACKAGE}.gap": ["GeneralizationGap", "generalization_gap", "perturbed_loss"],
+    f"{_PACKAGE}.radii_by_depth": ["growing_radii", "layer_radii"],
     f"{_PACKAGE}.layers": ["layer_distances", "weight_layers"],
     f"{_PACKAGE}.norm_bounds": ["pac_bayes_norm_bound"],
     f"{_PACKAGE}.radii": ["ChosenRadii", "choose_radii", "largest_traces"],
     f"{_PACKAGE}.self_labeling": ["Relabel", "Reweight"],
     f"{_PACKAGE}.text_data": ["TextSet", "keyword_labels", "read_text_set"],
+    f"{_PACKAGE}.flatness_bound": ["TraceBound", "trace_bound"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -77,6 +81,7 @@ __all__ = [
     "Reweight",
     "TextSet",
     "TopLayers",
+    "TraceBound",
     "UnboundedLossWarning",
     "choose_radii",
     "digits_transfer",
@@ -85,6 +90,7 @@ __all__ = [
     "fine_tune",
     "flip_labels",
     "generalization_gap",
+    "growing_radii",
     "hessian_distance",
     "hidden_states",
     "keyword_labels",
@@ -99,6 +105,7 @@ __all__ = [
     "replace_labels",
     "symmetric_confusion",
     "tokenize",
+    "trace_bound",
     "weight_layers",
 ]
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from .layers import Layers, Reference, head_names, reference_weights, weight_layers
+from .layers import Layers, Reference, reference_weights, weight_layers
 from .validation import module, real_number
 
 Norm = Literal["frobenius", "infinity"]
@@ -30,7 +30,8 @@ class LayerConstraints:
     reference : Module or mapping of str to Tensor
         The centres: the pretrained model or its state.
     radii : mapping of str to float
-        One positive radius per constrained layer. Layers that are not named move freely.
+        One positive radius per constrained layer, such as `growing_radii` or `choose_radii` give. Layers that are not
+        named move freely.
     head : str or several, optional
         Layers whose centre is zero.
     norm : "frobenius" or "infinity"
@@ -47,8 +48,9 @@ class LayerConstraints:
 
     Notes
     -----
-    All Frobenius balls together take a fixed number of fused kernels, whatever the number of layers. An optimizer's
-    moments are not projected. Weights are changed in place, so that optimizers keep their state.
+    The distances of all layers take two fused kernels and one wait for the device, and every layer outside of its
+    Frobenius ball one more kernel. An optimizer's moments are not projected. Weights are changed in place, so that
+    optimizers keep their state.
 
     Examples
     --------
@@ -102,16 +104,13 @@ class LayerConstraints:
             self._batch_norm.project_()
 
     def _project_frobenius(self) -> None:
-        moved = torch._foreach_sub(self._weights, self._centres)
-        norms = torch.stack([norm.double() for norm in torch._foreach_norm(moved)]).tolist()
-        outside = [i for i, (norm, radius) in enumerate(zip(norms, self.radii.values())) if norm > radius]
-        if not outside:
-            return
-        radii = list(self.radii.values())
-        inner = [moved[i] for i in outside]
-        torch._foreach_mul_(inner, [radii[i] / norms[i] for i in outside])
-        torch._foreach_copy_([self._weights[i] for i in outside], [self._centres[i] for i in outside])
-        torch._foreach_add_([self._weights[i] for i in outside], inner)
+        norms = torch._foreach_norm(torch._foreach_sub(self._weights, self._centres))
+        for weight, centre, radius, norm in zip(
+            self._weights, self._centres, self.radii.values(), torch.stack(norms).tolist()
+        ):
+            if norm > radius:
+                # one pass over both; from the centre, as 1 - radius / norm would lose the digits of a small share
+                torch.lerp(centre, weight, radius / norm, out=weight)
 
     @torch.no_grad()
     def distances(self) -> dict[str, float]:
@@ -165,76 +164,6 @@ class BatchNormBall:
             deviation = (variance + EPSILON).sqrt()
             scale = weight / deviation
             weight.copy_(scale.clamp(centre - self.radius, centre + self.radius) * deviation)
-
-
-def layer_radii(
-    model: nn.Module,
-    radius: float,
-    *,
-    growth: float = 1.0,
-    head: str | Iterable[str] | None = None,
-    head_radius: float | None = None,
-    relative_to: Reference | None = None,
-    layers: Layers = None,
-    groups: Iterable[Iterable[str]] | None = None,
-) -> dict[str, float]:
-    """Radii that grow with depth: ``D_i = D·γ^(i−1)`` (Li and Zhang 2021).
-
-    Parameters
-    ----------
-    model : Module
-    radius : float
-        D, of the layer nearest to the input; a share of ``‖W_i^s‖_F`` where `relative_to` is given.
-    growth : float
-        γ ≥ 1.
-    head : str or several, optional
-        Layers with `head_radius` instead; without one the head is left free.
-    head_radius : float, optional
-    relative_to : Module or mapping, optional
-        The pretrained weights whose norms the radii are shares of (not the head's).
-    layers : callable or names, optional
-        As for `weight_layers`.
-    groups : iterable of groups of module names, optional
-        Blocks with one power of γ each, as ``[("layer1", "layer2"), ("layer3",), ("layer4",)]`` of a ResNet, where the
-        stem stays free; each layer is its own group by default.
-
-    Returns
-    -------
-    dict of str to float
-        For `LayerConstraints`.
-
-    Raises
-    ------
-    ValueError
-        If the radius is not positive, the growth below 1, or a group names nothing.
-
-    Examples
-    --------
-    >>> layer_radii(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 3)), 0.5, growth=2.0, head="2")
-    {'0.weight': 0.5, '1.weight': 1.0}
-    """
-    radius = real_number("radius", radius, open_at_minimum=True)
-    growth = real_number("growth", growth, minimum=1.0)
-    weights = weight_layers(model, layers)
-    heads = head_names(weights, head)
-    body = [name for name in weights if name not in heads]
-    if groups is None:
-        power = {name: i for i, name in enumerate(body)}
-    else:
-        power = {}
-        for i, group in enumerate(groups):
-            members = [name for name in body if any(name == part or name.startswith(f"{part}.") for part in group)]
-            if not members:
-                raise ValueError(f"groups: no layer belongs to {list(group)}; there are {', '.join(body)}")
-            power |= dict.fromkeys(members, i)
-    unit = dict.fromkeys(power, 1.0)
-    if relative_to is not None:
-        pretrained = reference_weights({name: weights[name] for name in power}, relative_to)
-        unit = {name: float(value.norm()) for name, value in pretrained.items()}
-    found = {name: radius * growth**i * unit[name] for name, i in power.items()}
-    if head_radius is not None:
-        found |= dict.fromkeys(heads, real_number("head_radius", head_radius, open_at_minimum=True))
-    return found
 
 
 class DistancePenalty(nn.Module):

@@ -199,7 +199,7 @@ def hessian_distance(
     ``vᵀHv`` is not ``vᵀH⁺v``: negative curvature of one direction must not pay for another. Nor is it
     ``v_i·(Hv)_i`` of all layers at once, which mixes in the blocks off the diagonal. Cost for N examples and L layers:
     "ggn" L forward-mode passes; "lanczos" N·L·`steps` Hessian-vector products, in the memory of `steps` vectors for
-    each of up to 64 examples.
+    as many examples at once as fit into 256 MB.
 
     References
     ----------
@@ -222,7 +222,7 @@ def hessian_distance(
         raise ValueError(f"reduction must be one of {', '.join(get_args(Reduction))}, got {reduction!r}")
     batch_size, steps = whole_number("batch_size", batch_size), whole_number("steps", steps)
     chunk_size = whole_number("chunk_size", chunk_size)
-    criterion = _criterion(loss)
+    criterion = criterion_of(loss)
     weights = weight_layers(model, layers)
     start = reference_weights(weights, reference, head=head)
     moved = {name: (weight.detach() - start[name]).flatten() for name, weight in weights.items()}
@@ -231,15 +231,21 @@ def hessian_distance(
         raise ValueError(f"device must be where the model is ({place}), got {device}: move the model first")
     held = [(move(inputs, place), labels.to(place)) for inputs, labels in batches("data", data, batch_size=chunk_size)]
     with deterministic(model, eval_mode=eval_mode):
-        losses = _losses(model, held, criterion, check_labels=loss == "cross_entropy")
+        losses = example_losses(model, held, criterion, check_labels=loss == "cross_entropy")
         if reduction == "example":
             values, errors = example_forms(model, criterion, held, moved, method, steps)
             positions = torch.arange(len(values))
         else:
-            held = [part for batch in held for part in _split(batch, batch_size)]
-            values, errors = batch_forms(model, criterion, held, moved, method, steps)
-            sizes = torch.tensor([0, *(len(labels) for _, labels in held[:-1])])
-            positions = sizes.cumsum(0)
+            parts = [part for batch in held for part in _split(batch, batch_size)]
+            sizes = [len(labels) for _, labels in parts]
+            if method == "ggn":
+                values, errors = (
+                    torch.stack([part.mean(0) for part in torch.split(found, sizes)])
+                    for found in example_forms(model, criterion, held, moved, method, steps)
+                )
+            else:
+                values, errors = batch_forms(model, criterion, parts, moved, method, steps)
+            positions = torch.tensor([0, *sizes[:-1]]).cumsum(0)
     if not bool(values.isfinite().all()):
         raise ValueError("data: the curvature of an example is not finite")
     count = len(losses) if n is None else whole_number("n", n)
@@ -248,7 +254,8 @@ def hessian_distance(
     )
 
 
-def _criterion(loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
+def criterion_of(loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss as a function of logits and labels."""
     if loss == "cross_entropy":
         return nn.functional.cross_entropy
     if not callable(loss):
@@ -257,7 +264,7 @@ def _criterion(loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 @torch.no_grad()
-def _losses(
+def example_losses(
     model: nn.Module, held: list[Any], criterion: Callable[[Tensor, Tensor], Tensor], *, check_labels: bool
 ) -> Tensor:
     """Loss of every example; refuses labels that the model has no logit for."""
@@ -268,7 +275,10 @@ def _losses(
             raise ValueError(f"model must give logits ({len(labels)}, k), got shape {tuple(logits.shape)}")
         if check_labels:
             class_labels("data: labels", labels, logits.shape[1])
-        found.append(torch.vmap(lambda row, label: criterion(row[None], label[None]))(logits, labels))
+        if criterion is nn.functional.cross_entropy:
+            found.append(nn.functional.cross_entropy(logits, labels, reduction="none"))
+        else:
+            found.append(torch.vmap(lambda row, label: criterion(row[None], label[None]))(logits, labels))
     losses = torch.cat(found)
     if not bool(losses.isfinite().all()):
         raise ValueError("data: the loss of an example is not finite")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,28 +19,36 @@ from torch import Tensor, nn
 from .validation import whole_number
 
 DEPTH, WIDTH, HEADS, INNER = 6, 384, 12, 1536
-SENTENCE_SCALE = WIDTH**0.5  # what a unit sentence vector is multiplied with, so that its entries are of order one
 
 
 class Encoder(nn.Module):
-    """Token ids (B, T) and mask (B, T) to hidden states (B, T, 384)."""
+    """Token ids (B, T) and mask (B, T) to hidden states (B, T, width); of MiniLM's sizes by default."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        depth: int = DEPTH,
+        width: int = WIDTH,
+        heads: int = HEADS,
+        inner: int = INNER,
+        vocabulary: int = 30522,
+        positions: int = 512,
+    ) -> None:
         super().__init__()
-        self.words = nn.Embedding(30522, WIDTH, padding_idx=0)
-        self.positions = nn.Embedding(512, WIDTH)
-        self.types = nn.Embedding(2, WIDTH)
-        self.norm = nn.LayerNorm(WIDTH, eps=1e-12)
-        self.layers = nn.ModuleList(_layer() for _ in range(DEPTH))
+        self.words = nn.Embedding(vocabulary, width, padding_idx=0)
+        self.positions = nn.Embedding(positions, width)
+        self.types = nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.layers = nn.ModuleList(_layer(width, heads, inner) for _ in range(depth))
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Hidden states before the first layer, (B, T, 384)."""
+        """Hidden states before the first layer, (B, T, width)."""
         place = torch.arange(ids.shape[1], device=ids.device)
         hidden: Tensor = self.norm(self.words(ids) + self.positions(place) + self.types.weight[0])
         return hidden
 
-    def forward(self, ids: Tensor, mask: Tensor, depth: int = DEPTH) -> Tensor:
-        """Hidden states after the first `depth` layers."""
+    def forward(self, ids: Tensor, mask: Tensor, depth: int | None = None) -> Tensor:
+        """Hidden states after the first `depth` layers, or after all."""
         hidden = self.embed(ids)
         for layer in list(self.layers)[:depth]:
             hidden = layer(hidden, src_key_padding_mask=~mask)
@@ -74,17 +82,61 @@ class TopLayers(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Logits (B, k) of hidden states (B, T, 384) with mask (B, T)."""
-        for layer in self.layers:
-            hidden = layer(hidden, src_key_padding_mask=~mask)
-        logits: Tensor = self.head(pool(hidden, mask))
+        logits: Tensor = self.head(pool(through(self.layers, hidden, mask), mask))
         return logits
 
 
+def through(layers: Iterable[nn.Module], hidden: Tensor, mask: Tensor) -> Tensor:
+    """Hidden states after all of some encoder layers."""
+    # Under vmap the number of tokens is not known: inside of torch.func padding is carried along.
+    run = without_padding if torch._C._functorch.peek_interpreter_stack() is None else _padded
+    for layer in layers:
+        hidden = run(layer, hidden, mask)
+    return hidden
+
+
+def without_padding(layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    """An encoder layer on the tokens under the mask alone: only its attention sees padding, which stays zero.
+
+    Parameters
+    ----------
+    layer : TransformerEncoderLayer
+        Post-norm, without dropout.
+    hidden : Tensor, shape (B, T, d)
+    mask : Tensor of bool, shape (B, T)
+
+    Returns
+    -------
+    Tensor, shape (B, T, d)
+
+    Notes
+    -----
+    A batch of short and long texts is half padding, and nine tenths of a layer's work are its linear maps.
+    """
+    block: Any = layer
+    attention = block.self_attn
+    tokens = hidden[mask]
+    mixed = nn.functional.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+    padded = hidden.new_zeros(*mask.shape, mixed.shape[-1]).masked_scatter(mask.unsqueeze(-1), mixed)
+    # each of shape (B, heads, T, d / heads)
+    query, key, value = padded.view(*mask.shape, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+    tokens = block.norm1(tokens + attention.out_proj(attended.transpose(1, 2).flatten(2)[mask]))
+    tokens = block.norm2(tokens + block.linear2(block.activation(block.linear1(tokens))))
+    return torch.zeros_like(hidden).masked_scatter(mask.unsqueeze(-1), tokens)
+
+
+def _padded(layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    found: Tensor = layer(hidden, src_key_padding_mask=~mask)
+    return found
+
+
 def pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Sentence vectors (B, 384) of norm √384: the mean of the hidden states over the mask, scaled."""
+    """Sentence vectors (B, d) of norm √d: the mean of the hidden states over the mask, scaled."""
     weight = mask.to(hidden).unsqueeze(-1)
     mean = (hidden * weight).sum(1) / weight.sum(1).clamp_min(1.0)
-    vectors: Tensor = SENTENCE_SCALE * nn.functional.normalize(mean, dim=-1)
+    # so that the entries of a vector are of order one
+    vectors: Tensor = hidden.shape[-1] ** 0.5 * nn.functional.normalize(mean, dim=-1)
     return vectors
 
 
@@ -140,8 +192,15 @@ def load_minilm() -> Encoder:
     return encoder.eval().requires_grad_(False)
 
 
-def tokenize(texts: Sequence[str], *, max_length: int = 32) -> Tokens:
+def tokenize(texts: Sequence[str], *, max_length: int = 32, folder: Path | str | None = None) -> Tokens:
     """Token ids of texts, cut to `max_length` tokens and padded to the longest.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    max_length : int
+    folder : Path, optional
+        With the ``tokenizer.json`` of another model than MiniLM.
 
     Raises
     ------
@@ -156,7 +215,7 @@ def tokenize(texts: Sequence[str], *, max_length: int = 32) -> Tokens:
         from tokenizers import Tokenizer
     except ImportError:
         raise MissingModel(_HOW) from None
-    tokenizer: Any = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+    tokenizer: Any = Tokenizer.from_file(str(Path(folder or model_folder()) / "tokenizer.json"))
     tokenizer.enable_truncation(whole_number("max_length", max_length))
     tokenizer.enable_padding()
     encoded = tokenizer.encode_batch(list(texts))
@@ -185,8 +244,8 @@ def model_folder() -> Path:
     return Path(found.origin).parent / "model"
 
 
-def torch_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published tensors under the names of `Encoder`; query, key and value are joined."""
+def torch_names(state: dict[str, Tensor], depth: int = DEPTH) -> dict[str, Tensor]:
+    """The published tensors of a BERT under the names of `Encoder`; query, key and value are joined."""
     named = {
         "words.weight": state["embeddings.word_embeddings.weight"],
         "positions.weight": state["embeddings.position_embeddings.weight"],
@@ -201,7 +260,7 @@ def torch_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         "norm1": "attention.output.LayerNorm",
         "norm2": "output.LayerNorm",
     }
-    for i in range(DEPTH):
+    for i in range(depth):
         source, target = f"encoder.layer.{i}", f"layers.{i}"
         for kind in ("weight", "bias"):
             attention = [state[f"{source}.attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
@@ -211,9 +270,9 @@ def torch_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def _layer() -> nn.TransformerEncoderLayer:
+def _layer(width: int, heads: int, inner: int) -> nn.TransformerEncoderLayer:
     return nn.TransformerEncoderLayer(
-        WIDTH, HEADS, INNER, dropout=0.0, activation="gelu", layer_norm_eps=1e-12, batch_first=True
+        width, heads, inner, dropout=0.0, activation="gelu", layer_norm_eps=1e-12, batch_first=True
     )
 
 

@@ -140,8 +140,8 @@ def fine_tune(
     loss_from = whole_number("loss_from", loss_from)
     patience = None if patience is None else whole_number("patience", patience)
     mixup = real_number("mixup", mixup)
-    if mixup > 0 and not isinstance(inputs, Tensor):
-        raise TypeError(f"mixup needs inputs that are one tensor, got {type(inputs).__name__}")
+    if mixup > 0 and not isinstance(take(inputs, torch.zeros(1, dtype=torch.long)), Tensor):
+        raise TypeError(f"mixup needs batches of inputs that are one tensor, got {type(inputs).__name__}")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("model has no parameter that requires a gradient")

@@ -32,18 +32,22 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """Images (n, height, width, 3) of bytes in memory, scaled to 224 × 224 when asked for."""
+    """Images (n, height, width, 3) of bytes in memory, scaled to `size` × `size` when asked for."""
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    size: int = SIZE
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def batch(self, index: Tensor) -> Tensor:
-        """The images at `index`, (B, 3, 224, 224)."""
+        """The images at `index`, (B, 3, size, size)."""
         images = torch.from_numpy(self.pixels[index.numpy()]).permute(0, 3, 1, 2).float() / 255
-        scaled = torch.nn.functional.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
-        return normalise(scaled)
+        if images.shape[-2:] != (self.size, self.size):
+            images = torch.nn.functional.interpolate(
+                images, (self.size, self.size), mode="bilinear", align_corners=False
+            )
+        return normalise(images)
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,12 @@ class MissingImages(FileNotFoundError):
 def mit_indoor(folder: Path | str) -> ImageSet:
     """MIT-Indoor: ``Images/<scene>/*.jpg``, ``TrainImages.txt`` and ``TestImages.txt``, for 67 scenes."""
     folder = Path(folder)
-    listed = {part: _need(folder / f"{part}Images.txt", _INDOOR).read_text().split("\n") for part in ("Train", "Test")}
+    listed = {part: need(folder / f"{part}Images.txt", _INDOOR).read_text().split("\n") for part in ("Train", "Test")}
     names = {part: [line.strip() for line in lines if line.strip()] for part, lines in listed.items()}
     scenes = sorted({name.split("/")[0] for name in names["Train"]})
     parts = []
     for part in ("Train", "Test"):
-        paths = tuple(_need(folder / "Images" / name, _INDOOR) for name in names[part])
+        paths = tuple(need(folder / "Images" / name, _INDOOR) for name in names[part])
         parts.append((ImageFiles(paths), torch.tensor([scenes.index(name.split("/")[0]) for name in names[part]])))
     return ImageSet(parts[0], parts[1], len(scenes))
 
@@ -107,7 +111,7 @@ def cifar(folder: Path | str, classes: int = 10) -> ImageSet:
         base, train, test, prefix = folder / "cifar-100-binary", ["train.bin"], "test.bin", 2
     parts = []
     for names in (train, [test]):
-        records = [np.frombuffer(_need(base / name, _CIFAR).read_bytes(), np.uint8) for name in names]
+        records = [np.frombuffer(need(base / name, _CIFAR).read_bytes(), np.uint8) for name in names]
         table = np.concatenate(records)
         if len(table) % (3072 + prefix):
             raise ValueError(f"{names[0]}: expected records of {3072 + prefix} bytes, got {len(table)} bytes in all")
@@ -129,13 +133,13 @@ def domainnet_sample(folder: Path | str, domain: str, *, sample: int = 1) -> Ima
     folder = Path(folder)
     classes = [
         line.strip()
-        for line in _need(folder / f"sample_classes_{sample}.txt", _DOMAINNET).read_text().split("\n")
+        for line in need(folder / f"sample_classes_{sample}.txt", _DOMAINNET).read_text().split("\n")
         if line.strip()
     ]
     base = folder / f"sample_{sample}"
     parts = []
     for part in ("train", "test"):
-        path = _need(base / f"{domain}_{part}.pkl", _DOMAINNET)
+        path = need(base / f"{domain}_{part}.pkl", _DOMAINNET)
         held = load_arrays(path)
         if not isinstance(held, dict) or {"data", "labels"} - held.keys():
             raise ValueError(f"{path.name} must hold 'data' and 'labels'")
@@ -144,7 +148,7 @@ def domainnet_sample(folder: Path | str, domain: str, *, sample: int = 1) -> Ima
             raise ValueError(f"{path.name} has a label {sorted(unknown)[0]!r} that is not among {', '.join(classes)}")
         labels = torch.tensor([classes.index(str(name)) for name in held["labels"]])
         parts.append((ImageArrays(np.asarray(held["data"], dtype=np.uint8)), labels))
-    votes = np.load(_need(base / f"{domain}_train_mv_labels.npy", _DOMAINNET), allow_pickle=False)
+    votes = np.load(need(base / f"{domain}_train_mv_labels.npy", _DOMAINNET), allow_pickle=False)
     return ImageSet(parts[0], parts[1], len(classes), torch.from_numpy(votes.astype(np.int64)))
 
 
@@ -156,7 +160,7 @@ def glue_pairs(folder: Path | str, task: str) -> tuple[tuple[list[str], Tensor],
     *texts, target = columns[task]
     parts = []
     for name in ("train.tsv", "dev.tsv"):
-        path = _need(Path(folder) / task / name, _GLUE)
+        path = need(Path(folder) / task / name, _GLUE)
         head, *lines = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
         header = head.split("\t")
         rows = [line.split("\t") for line in lines]
@@ -184,7 +188,14 @@ def _read(path: Path) -> Tensor:
     return normalise(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)[0]
 
 
-def _need(path: Path, source: str) -> Path:
+def need(path: Path, source: str) -> Path:
+    """The path of a file that has to be there.
+
+    Raises
+    ------
+    MissingImages
+        If it is not; its name and where it comes from are said.
+    """
     if not path.is_file():
         raise MissingImages(f"{path.parent.name}/{path.name} is missing: {source}")
     return path

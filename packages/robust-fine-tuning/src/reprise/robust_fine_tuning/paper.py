@@ -13,5 +13,6 @@ PAPER = Paper(
         "matrix-sensing",
         "label-cleaning",
         "image-tasks",
+        "few-shot",
     ),
 )

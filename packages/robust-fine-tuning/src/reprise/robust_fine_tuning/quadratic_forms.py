@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from reprise.hvp import CurvatureOperator, GaussNewton, Hessian, per_example_quadratic, quadratic_positive
+from reprise.hvp.contexts import differentiable
 
 Method = Literal["lanczos", "ggn", "exact"]
 Criterion = Callable[[Tensor, Tensor], Tensor]
 LARGEST_EXACT = 2048  # weights of a layer: its block then takes 32 MB
+LANCZOS_NUMBERS = 2**26  # kept at once: 256 MB
 
 
 def example_forms(
@@ -35,26 +37,58 @@ def example_forms(
     if method == "exact":
         singles = [(_row(inputs, i), labels[i : i + 1]) for inputs, labels in data for i in range(len(labels))]
         return batch_forms(model, loss, singles, moved, method, steps)
+    if method == "ggn" and loss is nn.functional.cross_entropy:
+        values = torch.cat([softmax_forms(model, inputs, moved) for inputs, _ in data])
+        return values, torch.zeros_like(values)
     whole = _operator(GaussNewton if method == "ggn" else Hessian, model, loss, data, moved)
     columns = [
-        per_example_quadratic(whole.block(_only(name)), v, positive=method == "lanczos", steps=steps, changes=True)
+        per_example_quadratic(
+            whole.block(_only(name)),
+            v,
+            positive=method == "lanczos",
+            steps=steps,
+            # Lanczos keeps `steps` vectors of each example
+            chunk_size=max(4, min(512, LANCZOS_NUMBERS // (min(steps, v.numel()) * v.numel()))),
+            changes=True,
+        )
         for name, v in moved.items()
     ]
-    values, errors = zip(*columns)
-    return torch.stack(values, dim=1), torch.stack(errors, dim=1)
+    values, errors = (torch.stack(column, dim=1) for column in zip(*columns))
+    return values, errors
+
+
+def softmax_forms(model: nn.Module, inputs: Any, moved: Mapping[str, Tensor]) -> Tensor:
+    """vᵀG v (B, L) of the Gauss-Newton matrix of the cross-entropy, for all examples of a batch.
+
+    Notes
+    -----
+    With t = J_i v_i, by one forward-mode pass per layer, and p the softmax of the logits: ``Σ_c p_c (t_c − t̄)²`` with
+    ``t̄ = Σ_c p_c t_c``, which is ``tᵀ(diag(p) − ppᵀ)t``.
+    """
+    weights = dict(model.named_parameters())
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    columns = []
+    with differentiable(model, next(iter(weights.values())).device), torch.no_grad():
+        for name, v in moved.items():
+            weight = weights[name].detach()
+
+            def logits(value: Tensor, name: str = name) -> Tensor:
+                return torch.func.functional_call(model, {name: value}, arguments)  # type: ignore[no-any-return]
+
+            found = torch.func.jvp(logits, (weight,), (v.view_as(weight),))
+            p, t = found[0].softmax(1), found[1]
+            columns.append((p * (t - (p * t).sum(1, keepdim=True)).square()).sum(1))
+    return torch.stack(columns, dim=1)
 
 
 def batch_forms(
     model: nn.Module, loss: Criterion, data: list[Any], moved: Mapping[str, Tensor], method: Method, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Values and error estimates (number of batches, L), with H the Hessian of a batch's mean loss."""
-    if method == "ggn":
-        # The form is linear in the matrix: the batch's value is the mean of its examples' values.
-        values, _ = example_forms(model, loss, data, moved, method, steps)
-        sizes = [len(labels) for _, labels in data]
-        return torch.stack([part.mean(0) for part in torch.split(values, sizes)]), torch.zeros(
-            len(sizes), values.shape[1]
-        )
+    """Values and error estimates (number of batches, L), with H the Hessian of a batch's mean loss.
+
+    The Gauss-Newton form is linear in the matrix: a batch's value is the mean of its examples' values, which
+    `example_forms` gives for many batches at once.
+    """
     if method == "exact":
         large = [name for name, v in moved.items() if v.numel() > LARGEST_EXACT]
         if large:

@@ -47,6 +47,6 @@ def load_arrays(path: Path | str) -> Any:
     """
     path = Path(path)
     try:
-        return _Restricted(io.BytesIO(path.read_bytes())).load()
+        return _Restricted(io.BytesIO(path.read_bytes()), encoding="latin1").load()  # Python 2 wrote some
     except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, ImportError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read as arrays: {error}") from None

@@ -19,36 +19,37 @@ from reprise.core import Claim, Context, Experiment, at_least, at_most, beats, v
 from reprise.core.figures import COLOURS, DASHES
 from reprise.robust_fine_tuning.confusion import empirical_confusion, replace_labels, symmetric_confusion
 from reprise.robust_fine_tuning.consistent_loss import ConsistentLoss
-from reprise.robust_fine_tuning.constraints import LayerConstraints, layer_radii
+from reprise.robust_fine_tuning.constraints import LayerConstraints
 from reprise.robust_fine_tuning.distance import hessian_distance
 from reprise.robust_fine_tuning.experiments import trec
 from reprise.robust_fine_tuning.experiments.data_sets import TEXT
-from reprise.robust_fine_tuning.fine_tuning import History, fine_tune
+from reprise.robust_fine_tuning.fine_tuning import History, Loss, fine_tune
 from reprise.robust_fine_tuning.radii import choose_radii
+from reprise.robust_fine_tuning.radii_by_depth import layer_radii
 from reprise.robust_fine_tuning.self_labeling import Relabel, Reweight
 
 OURS = "consistent + constraint"
 METHODS = ("plain", "constraint", "consistent", OURS, "RegSL")
-ABLATIONS = ("RegSL, no constraint", "RegSL, no labelling", "consistent + chosen radii")
+# RegSL without self-labelling and re-weighting is the constraint alone, and not run twice.
+ABLATIONS = ("RegSL, no constraint", "consistent + chosen radii")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Sizes of the task, length of the runs, radii to choose from."""
 
-    train: int = 400
-    validation: int = 200  # clean questions on which radii are chosen, once
-    test: int = 300
+    train: int = 500
+    validation: int = 300  # clean questions on which a radius is chosen, once for each kind of noise
+    test: int = 500
     depth: int = 5  # frozen layers
-    epochs: int = 6
+    epochs: int = 8
     batch_size: int = 32
     step_size: float = 2e-4
     replaced: float = 0.5  # share of labels replaced by uniform ones: 5/12 are wrong
     noises: tuple[str, ...] = ("symmetric", "programmatic")
     radii: tuple[float, ...] = (0.5, 0.7, 1.0)  # per layer
     head_radius: float = 1.5
-    growth: float = 1.0
-    relabel_from: int = 3  # of 6 epochs, as the authors' 10 of 30
+    relabel_from: int = 3  # of 8 epochs, as the authors' 10 of 30
     reweight_from: int = 2  # as the authors' 5 of 30
     measured: int = 100  # examples of the Hessian distance
     trials: int = 3
@@ -56,24 +57,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Features, and the radius chosen."""
+    """Features, and the radius that was chosen for each kind of noise."""
 
     questions: trec.Questions
-    radius: float
+    radii: dict[str, float]
 
 
 def prepare(settings: Settings, context: Context) -> Prepared:
-    """Hidden states once, and the radius with the best accuracy on clean validation questions: one seed, one noise."""
+    """Hidden states once; per kind of noise the radius that does best on clean validation questions, with one seed."""
     questions, validation = trec.prepare(
         context, pool=2 * settings.train, validation=settings.validation, test=settings.test, depth=settings.depth
     )
-    accuracies = {}
-    for candidate in settings.radii if len(settings.radii) > 1 else ():
-        task = Task(settings, questions, settings.noises[0], context.shared_seed("radii"))
-        history = task.fine_tune(OURS, candidate, validation, context.device)
-        accuracies[candidate] = history.column("validation_accuracy")[-1]
-    radius = max(accuracies, key=lambda r: accuracies[r]) if accuracies else settings.radii[0]
-    return Prepared(questions, radius)
+
+    def accuracy(noise: str, radius: float) -> float:
+        task = Task(settings, questions, noise, context.shared_seed("radii"))
+        return task.fine_tune(OURS, radius, validation, context.device).column("validation_accuracy")[-1]
+
+    if len(settings.radii) == 1:
+        return Prepared(questions, dict.fromkeys(settings.noises, settings.radii[0]))
+    return Prepared(
+        questions, {noise: max(settings.radii, key=lambda r: accuracy(noise, r)) for noise in settings.noises}
+    )
 
 
 class Task:
@@ -99,24 +103,27 @@ class Task:
         """The balls of a method."""
         if method in ("plain", "consistent", "RegSL, no constraint"):
             return None
-        settings = self.settings
-        radii = layer_radii(self.model, radius, growth=settings.growth, head="head", head_radius=settings.head_radius)
-        if method == "consistent + chosen radii":
-            budget = math.sqrt(sum(value**2 for value in radii.values()))
-            options: dict[str, Any] = {"head": "head", "optimizer": self.optimizer, "examples_used": 16, "probes": 4}
-            radii = choose_radii(self.model, (self.inputs, self.noisy), budget, seed=self.seed, **options).radii
-        return LayerConstraints(self.model, self.start, radii, head="head")
+        balls = layer_radii(self.model, self.start, radius, head="head", head_radius=self.settings.head_radius)
+        if method != "consistent + chosen radii":
+            return balls
+        budget = math.sqrt(sum(value**2 for value in balls.radii.values()))
+        options: dict[str, Any] = {"head": "head", "optimizer": self.optimizer, "examples_used": 16, "probes": 4}
+        chosen = choose_radii(self.model, (self.inputs, self.noisy), budget, seed=self.seed, **options)
+        return LayerConstraints(self.model, self.start, chosen.radii, head="head")
 
-    def fine_tune(self, method: str, radius: float, test: tuple[Any, Tensor], device: str) -> History:
-        """One run of a method; what is validated on is only recorded."""
+    def fine_tune(
+        self, method: str, radius: float, test: tuple[Any, Tensor], device: str, *, loss: Loss | None = None
+    ) -> History:
+        """One run of a method, or of a `loss` of one's own; what is validated on is only recorded."""
         self.model.to(device)
         settings = self.settings
-        regsl = method.startswith("RegSL")
-        labelling = regsl and method != "RegSL, no labelling"
+        if method.startswith("consistent"):
+            loss = ConsistentLoss(self.confusion, patience=10**9).to(device)
+        labelling = method.startswith("RegSL")
         return fine_tune(
             self.model,
             (self.inputs, self.noisy),
-            loss=ConsistentLoss(self.confusion, patience=10**9).to(device) if method.startswith("consistent") else None,
+            loss=loss,
             constraints=self.constraints(method, radius),
             optimizer=self.optimizer,
             decay_every=None,
@@ -142,7 +149,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Accuracy and loss on clean test questions after every epoch; the measure after the last."""
     prepared: Prepared = context.prepared
-    questions, radius = prepared.questions, prepared.radius
+    questions, radius = prepared.questions, prepared.radii[cell["noise"]]
     task = Task(settings, questions, cell["noise"], context.shared_seed("task", cell["trial"]))
     history = task.fine_tune(cell["method"], radius, (questions.test, questions.test_labels), context.device)
     task.model.eval()
@@ -328,12 +335,12 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "G3b",
-            "and without self-labelling and re-weighting lower too (points lost)",
+            "and without self-labelling and re-weighting, with the constraint alone, lower too (points lost)",
             "NeurIPS 2021, ablation: 2.28 points at 20 % noise",
             2.28,
             "direction",
             at_least(
-                points(final("accuracy", "RegSL", "symmetric"), final("accuracy", ABLATIONS[1], "symmetric")), 0.1
+                points(final("accuracy", "RegSL", "symmetric"), final("accuracy", "constraint", "symmetric")), 0.1
             ),
         ),
         Claim(
@@ -342,7 +349,7 @@ EXPERIMENT = Experiment(
             "beyond the papers",
             None,
             "direction",
-            at_most(points(final("accuracy", OURS, "symmetric"), final("accuracy", ABLATIONS[2], "symmetric")), 2.0),
+            at_most(points(final("accuracy", OURS, "symmetric"), final("accuracy", ABLATIONS[1], "symmetric")), 2.0),
         ),
     ],
 )
