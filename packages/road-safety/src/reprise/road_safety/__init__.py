@@ -1,0 +1,1 @@
+"""Accident prediction and causal effects on road networks."""
