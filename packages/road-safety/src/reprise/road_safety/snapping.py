@@ -97,9 +97,15 @@ def snap_points(
     carried = np.array(segments.names)
     alike = (wanted[of_point] != "") & (wanted[of_point] == carried[candidate])
     alike &= distance <= np.minimum(nearest[of_point] + JUNCTION_RADIUS, limit)
-    # First in order of: carries the name, distance, index.
-    best = np.lexsort((candidate, distance, ~alike, of_point))
-    first = best[np.unique(of_point[best], return_index=True)[1]] if len(best) else best
+    # Those with the name if any has it, of them the nearest; of equally near ones the first, so that what was written
+    # down at one junction goes to one segment, whatever centimetres the geocoder added.
+    any_alike = np.bincount(of_point[alike], minlength=n) > 0
+    eligible = np.flatnonzero(alike | ~any_alike[of_point])
+    closest = np.full(n, np.inf)
+    np.minimum.at(closest, of_point[eligible], distance[eligible])
+    eligible = eligible[distance[eligible] <= closest[of_point[eligible]] + EQUAL_METRES]
+    eligible = eligible[np.lexsort((candidate[eligible], of_point[eligible]))]
+    first = eligible[np.unique(of_point[eligible], return_index=True)[1]]
     segment, named = np.full(n, -1), np.zeros(n, dtype=bool)
     at = np.full(n, np.inf)
     segment[of_point[first]] = candidate[first]
