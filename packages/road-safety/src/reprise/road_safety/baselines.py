@@ -44,8 +44,9 @@ def run_baseline(
     ----------
     dataset : RoadDataset
     name : str
-        One of `BASELINES`: ``length``; ``past_count`` (mean of all months before), ``past_count_frozen`` (of the training
-        years); ``empirical_bayes``; ``logistic``, ``poisson_glm``, ``negative_binomial``, ``gradient_boosting``.
+        One of `BASELINES`: ``length``; ``past_count`` (mean of all months before), ``past_count_frozen``
+        (of the training years); ``empirical_bayes``; ``logistic``, ``poisson_glm``, ``negative_binomial``,
+        ``gradient_boosting``.
     train_years, valid_years, test_years : sequences of int
     history : bool
         Whether regressions and trees see past accidents.
@@ -84,7 +85,7 @@ def run_baseline(
 
 
 def edge_table(inputs: Inputs, row: int) -> np.ndarray:
-    """Return features of all segments of a month: sum and difference of both ends, and the segment's own, (E, 2p + q)."""
+    """Return features of the segments of a month: sum and difference of both ends, and their own, (E, 2p + q)."""
     x, z = (part.numpy().astype(np.float64) for part in inputs.month(row))
     u, v = inputs.dataset.edge_index
     return np.concatenate([x[u] + x[v], np.abs(x[u] - x[v]), z], axis=1)

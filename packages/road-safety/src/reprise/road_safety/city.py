@@ -80,7 +80,9 @@ def from_geojson(
     chosen = ["residential"] * edges if classes is None else list(classes)
     unknown = sorted(set(chosen) - set(FLAGS))
     if len(chosen) != edges or unknown:
-        raise ValueError(f"classes must name one of FLAGS for each of {edges} segments, got {len(chosen)} with {unknown}")
+        raise ValueError(
+            f"classes must name one of FLAGS for each of {edges} segments, got {len(chosen)} with {unknown}"
+        )
     flags[np.arange(edges), [FLAGS.index(kind) for kind in chosen]] = True
     dataset = RoadDataset(
         name=name,
@@ -117,7 +119,7 @@ def monthly_weather(weather: Any, months: Sequence[Month]) -> np.ndarray:
     columns = [column for column in WEATHER if column in weather]
     if not columns:
         raise DatasetLayoutError(f"weather must have columns among {', '.join(WEATHER)}, got {list(weather.columns)}")
-    days = pd.DatetimeIndex(pd.to_datetime(weather["date"] if "date" in weather else weather.index))
+    days = pd.DatetimeIndex(pd.to_datetime(weather.get("date", weather.index)))
     means = weather[columns].groupby([days.year, days.month]).mean()
     for row, month in enumerate(months):
         if month in means.index:
@@ -131,7 +133,9 @@ def _volume(volume: Any, streets: Streets, years: Sequence[int]) -> dict[int, np
     rows = volume.dropna(subset=["year", "lon", "lat", "aadt"])
     names = rows["street"].fillna("").astype(str).tolist() if "street" in rows else None
     place = snap_points(rows["lon"].to_numpy(float), rows["lat"].to_numpy(float), streets, 40.0, names)
-    table = pd.DataFrame({"segment": place.segment, "year": rows["year"].to_numpy(int), "aadt": rows["aadt"].to_numpy(float)})
+    table = pd.DataFrame(
+        {"segment": place.segment, "year": rows["year"].to_numpy(int), "aadt": rows["aadt"].to_numpy(float)}
+    )
     table = table[table["segment"] >= 0].groupby(["segment", "year"], as_index=False)["aadt"].mean().sort_values("year")
     found = {}
     for year in years:

@@ -160,12 +160,9 @@ class RoadDataset:
     def edge_id(self, u: Any, v: Any) -> np.ndarray:
         """Return the edges from rows u to rows v, −1 where there is none; of parallel ones the last.
 
-        Examples
-        --------
-        >>> from reprise.road_safety import synthetic_city
-        >>> city = synthetic_city(nodes=50, months=3, seed=0)
-        >>> bool((city.edge_id(*city.edge_index) == range(city.num_edges)).all())
-        True
+        Notes
+        -----
+        By key ``u · N + v``: files hold edges in orders of their own.
         """
         return find_edges(self.edge_index, self.num_nodes, u, v)
 
@@ -185,7 +182,9 @@ class RoadDataset:
     def rows_of(self, years: Sequence[int]) -> np.ndarray:
         """Return the rows of the observed months of some years, in order."""
         wanted = {int(year) for year in years}
-        return np.array([t for t, (year, _) in enumerate(self.months) if year in wanted and self.observed[t]], dtype=int)
+        return np.array(
+            [t for t, (year, _) in enumerate(self.months) if year in wanted and self.observed[t]], dtype=int
+        )
 
     def scaler(self, train_years: Sequence[int]) -> Scaler:
         """Return means and deviations of the training years.
@@ -203,7 +202,9 @@ class RoadDataset:
         length = _moments(self.length[:, None])
         given = [self.volume[year] for year in train_years if year in self.volume]
         volume = _moments(np.concatenate(given)[:, None]) if given else (np.zeros(1), np.ones(1))
-        return Scaler(static, weather, (float(length[0][0]), float(length[1][0])), (float(volume[0][0]), float(volume[1][0])))
+        return Scaler(
+            static, weather, (float(length[0][0]), float(length[1][0])), (float(volume[0][0]), float(volume[1][0]))
+        )
 
     def month(self, year: int, month: int, scaler: Scaler | None = None) -> MonthData:
         """Return one month; as read without a scaler, else centred, scaled and without missing values."""

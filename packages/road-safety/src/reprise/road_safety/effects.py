@@ -4,8 +4,8 @@ Every estimator of Zhang et al. (KDD 2026) is a difference of two means of poten
 
     E[Y(a)] = Σ_i t_i m_a(X_i) / Σ_i t_i  +  Σ_i w_i (Y_i − m_a(X_i)) / Σ_i v_i
 
-with an outcome model m_a (0 for all but the doubly robust), the target population t and weights w of the units of arm a.
-So an interval by cluster bootstrap is a product of counts with sums per cluster, whatever the estimator, and holds for
+with an outcome model m_a (0 for all but the doubly robust), the target population t and weights w of the units of arm
+a. So an interval by cluster bootstrap is a product of counts with sums per cluster for every one of them. It holds for
 matching too, where resampling units and matching them again does not (Abadie and Imbens 2008; Otsu and Rai 2017).
 """
 
@@ -78,8 +78,7 @@ class _Mean(NamedTuple):
     def under(self, counts: np.ndarray, cluster: np.ndarray) -> np.ndarray:
         """Return the mean with every cluster counted so often, shape (draws,); `counts` has shape (draws, clusters)."""
         sums = [
-            counts
-            @ np.stack([np.bincount(cluster, column, minlength=counts.shape[1]) for column in array.T], axis=1)
+            counts @ np.stack([np.bincount(cluster, column, minlength=counts.shape[1]) for column in array.T], axis=1)
             for array in (self.numerators, self.denominators)
         ]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -188,7 +187,9 @@ def effect(
     groups = None if blocks is None else labels("blocks", blocks, n)
     if groups is not None and groups.max() + 1 < folds:
         raise ValueError(f"blocks must hold at least as many blocks as folds, {folds}, got {groups.max() + 1}")
-    cluster = labels("clusters", clusters, n) if clusters is not None else groups if groups is not None else np.arange(n)
+    cluster = (
+        labels("clusters", clusters, n) if clusters is not None else groups if groups is not None else np.arange(n)
+    )
 
     everywhere = propensity(X, T, np.zeros(n, dtype=int), propensity_model)
     refuse_determined(X, T, everywhere)

@@ -6,12 +6,16 @@ them. Self-loops have edge features of zero.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import degree, softmax
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torch deprecates its own torch.jit, which torch_geometric still calls
+    from torch_geometric.nn import MessagePassing
+    from torch_geometric.utils import degree, softmax
 
 CONVOLUTIONS = ("gcn", "sage", "gin", "gat")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ FUSIONS = ("basic", "gated", "moe")
 def mlp(widths: list[int], dropout: float = 0.3) -> nn.Sequential:
     """Linear layers with ReLU and dropout between them."""
     layers: list[nn.Module] = []
-    for index, (into, out) in enumerate(zip(widths[:-1], widths[1:])):
+    for index, (into, out) in enumerate(pairwise(widths)):
         layers.append(nn.Linear(into, out))
         if index < len(widths) - 2:
             layers += [nn.ReLU(), nn.Dropout(dropout)]

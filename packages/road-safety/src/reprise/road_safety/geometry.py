@@ -64,8 +64,8 @@ def coordinates(lon: Any, lat: Any, *, of: str) -> tuple[np.ndarray, np.ndarray]
         swapped = np.abs(x).max() <= 90 and np.abs(y).max() <= 180
         hint = ": are lon and lat swapped?" if swapped else ""
         raise CoordinateError(
-            f"{of} must lie within ±180° of longitude and ±90° of latitude, got lon up to {np.abs(x).max():g} and lat up "
-            f"to {np.abs(y).max():g}{hint}"
+            f"{of} must lie within ±180° of longitude and ±90° of latitude, got lon up to {np.abs(x).max():g} and lat "
+            f"up to {np.abs(y).max():g}{hint}"
         )
     return x, y
 

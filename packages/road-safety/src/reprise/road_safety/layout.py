@@ -2,8 +2,8 @@
 
 A folder per state holds ``adj_matrix.pt``, ``Edges/edge_features.pt``, ``Edges/edge_features_traffic_{year}.pt`` (or
 ``edge_features_{year}.pt``), ``Nodes/node_features_{year}_{month}.csv`` and ``accidents_monthly.csv``. The traps:
-the adjacency matrix sums the lengths of doubled edges, edge features are fewer than edges and in their own order, and the
-columns ``lat`` and ``lon`` of the nodes are swapped.
+the adjacency matrix sums the lengths of doubled edges, edge features are fewer than edges and in their own order, and
+the columns ``lat`` and ``lon`` of the nodes are swapped.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def _state_folder(root: Path, state: str) -> Path:
     return folder
 
 
-def _load(path: Path) -> Any:
+def read_tensors(path: Path) -> Any:
+    """Read a file of tensors, without running anything in it."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Validating sparse tensor invariants")
@@ -141,15 +142,17 @@ def _pairs(tensor: Any, n: int, what: str) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _edges(folder: Path) -> tuple[np.ndarray, int]:
     """Edges in the order of the coalesced matrix. Its values are not lengths: doubled edges have been summed."""
-    matrix = _load(folder / "adj_matrix.pt")
+    matrix = read_tensors(folder / "adj_matrix.pt")
     u, v, _ = _pairs(matrix, 0, "adj_matrix.pt")
     n = int(matrix.shape[0])
     keys = np.unique(u.astype(np.int64) * n + v)
     return np.stack([keys // n, keys % n]), n
 
 
-def _edge_features(folder: Path, edge_index: np.ndarray, n: int, report: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    table = _load(folder / "Edges" / "edge_features.pt")
+def _edge_features(
+    folder: Path, edge_index: np.ndarray, n: int, report: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    table = read_tensors(folder / "Edges" / "edge_features.pt")
     if not isinstance(table, dict) or "length" not in table:
         raise DatasetLayoutError("edge_features.pt must be a dict of sparse tensors with 'length'")
     edges = edge_index.shape[1]
@@ -182,7 +185,7 @@ def _table(path: Path) -> pd.DataFrame:
     if path.suffix == ".csv":
         table = pd.read_csv(path)
     else:
-        given = _load(path)
+        given = read_tensors(path)
         if not isinstance(given, dict):
             raise DatasetLayoutError(f"{path.name} must be a dict of columns")
         table = pd.DataFrame({name: np.asarray(column) for name, column in given.items()})
@@ -204,7 +207,9 @@ def _nodes(
         table = _table(tables[min(tables)]).drop_duplicates("node_id")
         swapped = _swapped(table)
     if len(table) != n:
-        raise DatasetLayoutError(f"{state} must have {n} nodes as adj_matrix.pt has, got {len(table)} different node_id")
+        raise DatasetLayoutError(
+            f"{state} must have {n} nodes as adj_matrix.pt has, got {len(table)} different node_id"
+        )
     missing = [name for name in ("lat", "lon") if name not in table]
     if missing:
         raise DatasetLayoutError(f"the nodes of {state} must have columns lat and lon, got {list(table.columns)[:8]}")
@@ -269,7 +274,7 @@ def _volumes(folder: Path, edge_index: np.ndarray, n: int) -> dict[int, np.ndarr
         given = re.fullmatch(r"edge_features_(?:traffic_)?(\d{4})\.pt", path.name)
         if not given:
             continue
-        table = _load(path)
+        table = read_tensors(path)
         if not isinstance(table, dict) or "AADT" not in table:
             raise DatasetLayoutError(f"{path.name} must be a dict with a sparse tensor 'AADT'")
         u, v, value = _pairs(table["AADT"], n, f"AADT of {given[1]}")

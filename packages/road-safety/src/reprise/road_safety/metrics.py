@@ -94,7 +94,7 @@ def official_negatives(edge_index: np.ndarray, positive: np.ndarray) -> np.ndarr
 
 
 def monthly_mean(rows: list[dict[str, float]], name: str) -> float:
-    """Return the mean over months, weighted by the number of segments with accidents; months without a value are out."""
+    """Return the mean over months, weighted by segments with accidents; months without a value are left out."""
     values = np.array([row[name] for row in rows])
     weight = np.array([row["positives"] for row in rows])
     known = np.isfinite(values) & (weight > 0)

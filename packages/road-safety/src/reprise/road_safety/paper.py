@@ -2,4 +2,13 @@
 
 from reprise.core import Paper
 
-PAPER = Paper("road-safety", ("causal-synthetic",))
+PAPER = Paper(
+    "road-safety",
+    (
+        "cambridge-build",
+        "cambridge-auroc",
+        "cambridge-count",
+        "rain-effect",
+        "causal-synthetic",
+    ),
+)

@@ -98,14 +98,16 @@ def matched_rate_ratio(
         "year_month": days.year * 12 + days.month,
         "month": days.month,
         "year": days.year,
-        "weekday": days.weekday,
+        "weekday": days.day_of_week,
     }
     value = table["count"].to_numpy(np.float64)
     stratum = pd.DataFrame({name: keys[name] for name in strata}, index=days)
     group = stratum.groupby(list(strata), sort=True).ngroup().to_numpy() if strata else np.zeros(len(days), dtype=int)
     month = np.unique(keys["year_month"], return_inverse=True)[1]
     if not wet.any() or wet.all():
-        raise ValueError(f"threshold_mm must leave wet and dry days, got {threshold:g} with {wet.sum()} wet of {len(wet)}")
+        raise ValueError(
+            f"threshold_mm must leave wet and dry days, got {threshold:g} with {wet.sum()} wet of {len(wet)}"
+        )
 
     totals = _cell_totals(value, wet, group, month)
     ratio = _ratio(*(array.sum(axis=0) for array in totals))
@@ -120,7 +122,9 @@ def matched_rate_ratio(
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     matched = np.isin(group, group[wet]) & np.isin(group, group[~wet])
     unmatched = float(value[wet].mean() / value[~wet].mean())
-    return RateRatio(ratio, (float(low), float(high)), (int((wet & matched).sum()), int((~wet & matched).sum())), unmatched)
+    return RateRatio(
+        ratio, (float(low), float(high)), (int((wet & matched).sum()), int((~wet & matched).sum())), unmatched
+    )
 
 
 def daily(name: str, series: Any) -> pd.Series:

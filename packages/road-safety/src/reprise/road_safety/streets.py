@@ -77,7 +77,9 @@ class Streets:
     def in_metres(self) -> np.ndarray:
         """Return the lines as an array of shapely line strings in metres, shape (E,)."""
         plane = self.projection
-        return np.array([shapely.linestrings(plane.metres(line[:, 0], line[:, 1])) for line in self.lines], dtype=object)
+        return np.array(
+            [shapely.linestrings(plane.metres(line[:, 0], line[:, 1])) for line in self.lines], dtype=object
+        )
 
 
 def read_streets(path: Any, *, name: str = "Street", direction: str = "Direction") -> Streets:

@@ -142,8 +142,8 @@ def check_years(train_years: Sequence[int], valid_years: Sequence[int], test_yea
     for (earlier, first), (later, second) in zip(zip(SPLITS, parts), list(zip(SPLITS, parts))[1:]):
         if first[-1] >= second[0]:
             raise LeakageError(
-                f"{earlier}_years must lie before {later}_years, got {first} and {second}: the network would see what it "
-                "is judged on"
+                f"{earlier}_years must lie before {later}_years, got {first} and {second}: the network would see what "
+                "it is judged on"
             )
 
 
