@@ -136,8 +136,8 @@ def plot(table: pd.DataFrame) -> Figure:
     season = table[table["kind"] == "season"]
     _points(axes[2], season, list(season["season"]), 3)
     axes[2].plot([0], [1.29], marker="D", linestyle="", color=COLOURS[1], label="paper, winter +29 %")
-    axes[2].set(ylabel="accidents against spring")
-    axes[2].legend(fontsize=7)
+    axes[2].set(ylabel="accidents against spring", xlim=(-0.5, 2.5), ylim=(0.9, 1.37))
+    axes[2].legend(fontsize=7, loc="upper right")
     for axis in axes:
         axis.axhline(1, color="black", linewidth=0.8)
     return figure
