@@ -14,7 +14,7 @@ from time import process_time
 import numpy as np
 import pandas as pd
 
-from reprise.core.ratios import compare, write
+from reprise.core.ratios import seconds, summary, write
 from reprise.road_safety import read_streets, snap_points
 from reprise.road_safety.cambridge import cambridge_crashes
 from reprise.road_safety.streets import Streets
@@ -56,33 +56,23 @@ def grid(segments, seed=0):
     return Streets(tuple(lines), ("",) * len(lines), np.zeros(len(lines), dtype=int), ({},) * len(lines)), points
 
 
-def pair(name, streets, lon, lat, names, peers, repeats):
-    """Both ways on the same crashes; the published way on some of them, as it takes so long, and scaled."""
-    edges, share = table(streets), len(lon) / peers
+def pair(name, streets, lon, lat, names, sample, goal, repeats=3):
+    """Both ways on the same crashes; the published way on every so-maniest, since it takes the same time for each."""
+    edges, step = table(streets), len(lon) // sample
+    some = slice(None, None, step)
 
     def ours():
-        return snap_points(lon[:: round(share)], lat[:: round(share)], streets, names=names and names[:: round(share)])
+        return snap_points(lon, lat, streets, names=names)
 
     def peer():
-        return published(lon[:: round(share)], lat[:: round(share)], edges)
+        return published(lon[some], lat[some], edges)
 
-    begin = process_time()
-    snapped = snap_points(lon, lat, streets, names=names)
-    seconds = process_time() - begin
-    begin = process_time()
-    theirs = peer()
-    one = (process_time() - begin) / len(theirs)
-    agree = float((snapped.segment[:: round(share)] == theirs).mean())
-    return compare(
-        name,
-        ours,
-        peer,
-        clock=process_time,
-        repeats=repeats,
-        agree=agree,
-        our_seconds=seconds,
-        whole_ratio=one * len(lon) / seconds,
-    )
+    agree = float((ours().segment[some] == peer()).mean())
+    pairs = [
+        (seconds(ours, 1, process_time), seconds(peer, 1, process_time) * len(lon) / len(lon[some]))
+        for _ in range(repeats)
+    ]
+    return summary(name, pairs, goal=goal, agree=agree, peer_timed_on=len(lon[some]))
 
 
 if __name__ == "__main__":
@@ -99,9 +89,9 @@ if __name__ == "__main__":
             crashes["lat"].to_numpy(),
             crashes["street"].fillna("").tolist(),
             911,
-            3,
+            100,
         )
     ]
     large, points = grid(100_000)
-    results.append(pair("10,000 crashes, 100,000 segments", large, points[:, 0], points[:, 1], None, 100, 3))
+    results.append(pair("10,000 crashes, 100,000 segments", large, points[:, 0], points[:, 1], None, 100, 100))
     write(__file__, results, libraries=("numpy", "pandas", "shapely"))

@@ -76,10 +76,9 @@ class Streets:
 
     def in_metres(self) -> np.ndarray:
         """Return the lines as an array of shapely line strings in metres, shape (E,)."""
-        plane = self.projection
-        return np.array(
-            [shapely.linestrings(plane.metres(line[:, 0], line[:, 1])) for line in self.lines], dtype=object
-        )
+        points = np.concatenate(self.lines)
+        of_line = np.repeat(np.arange(len(self)), [len(line) for line in self.lines])
+        return np.asarray(shapely.linestrings(self.projection.metres(points[:, 0], points[:, 1]), indices=of_line))
 
 
 def read_streets(path: Any, *, name: str = "Street", direction: str = "Direction") -> Streets:
