@@ -98,7 +98,7 @@ def standardised_differences(X: np.ndarray, T: np.ndarray, treated: np.ndarray, 
     """
     spread = np.sqrt((X[T].var(axis=0) + X[~T].var(axis=0)) / 2)
     gap = treated @ X / treated.sum() - control @ X / control.sum()
-    return np.divide(gap, spread, out=np.zeros_like(gap), where=spread > 0)
+    return np.asarray(np.divide(gap, spread, out=np.zeros_like(gap), where=spread > 0))
 
 
 def effective_size(weight: np.ndarray) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reprise.road_safety.city import from_geojson
@@ -47,7 +46,7 @@ def build_cambridge(folder: Any) -> tuple[RoadDataset, SnapResult]:
         if not (path / name).is_file():
             raise DatasetLayoutError(f"{path.name} must hold {name}, from {source}")
     streets = read_streets(path / "street_centerlines.geojson")
-    classes = [CLASSES.get(given.get("MajorRoad"), "residential") for given in streets.properties]
+    classes = [CLASSES.get(int(given.get("MajorRoad") or 0), "residential") for given in streets.properties]
     return from_geojson(
         streets,
         cambridge_crashes(path),
@@ -95,7 +94,7 @@ def _traffic(folder: Path) -> pd.DataFrame:
             "aadt": aadt.where(aadt > 0),
         }
     )
-    return found[np.isfinite(found[["lon", "lat", "aadt"]]).all(axis=1)]
+    return found.dropna(subset=["lon", "lat", "aadt"])
 
 
 def _columns(table: pd.DataFrame, names: tuple[str, ...], file: str) -> None:

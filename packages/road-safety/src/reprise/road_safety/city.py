@@ -136,7 +136,8 @@ def _volume(volume: Any, streets: Streets, years: Sequence[int]) -> dict[int, np
     table = pd.DataFrame(
         {"segment": place.segment, "year": rows["year"].to_numpy(int), "aadt": rows["aadt"].to_numpy(float)}
     )
-    table = table[table["segment"] >= 0].groupby(["segment", "year"], as_index=False)["aadt"].mean().sort_values("year")
+    table = table[table["segment"] >= 0].groupby(["segment", "year"])["aadt"].mean().reset_index()
+    table = table.sort_values("year")
     found = {}
     for year in years:
         latest = table[table["year"] <= year].groupby("segment")["aadt"].last()

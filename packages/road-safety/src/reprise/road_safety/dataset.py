@@ -238,7 +238,7 @@ def find_edges(edge_index: np.ndarray, num_nodes: int, u: Any, v: Any) -> np.nda
 
 def scaled(values: np.ndarray, mean: Any, deviation: Any) -> np.ndarray:
     """Centre and scale; missing values become the mean, 0."""
-    return np.nan_to_num((values - mean) / deviation, nan=0.0)
+    return np.asarray(np.nan_to_num((values - mean) / deviation, nan=0.0))
 
 
 def monthly_counts(

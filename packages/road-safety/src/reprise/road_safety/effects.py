@@ -82,7 +82,7 @@ class _Mean(NamedTuple):
             for array in (self.numerators, self.denominators)
         ]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(sums[1] > 0, sums[0] / sums[1], 0.0).sum(axis=1)
+            return np.asarray(np.where(sums[1] > 0, sums[0] / sums[1], 0.0).sum(axis=1))
 
 
 class _Weights(NamedTuple):

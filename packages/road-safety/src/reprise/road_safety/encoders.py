@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 CONVOLUTIONS = ("gcn", "sage", "gin", "gat")
 
 
-class EdgeConv(MessagePassing):
+class EdgeConv(MessagePassing):  # type: ignore[misc]
     """``W_n h_u + W_e z_uv``, with a weight of its own for every message.
 
     Parameters
@@ -37,7 +37,8 @@ class EdgeConv(MessagePassing):
     def forward(self, h: Tensor, edge_index: Tensor, z: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return what every node gathers, shape (N, out)."""
         scale = torch.ones(edge_index.shape[1], device=h.device) if weight is None else weight
-        return self.propagate(edge_index, h=self.node(h), z=self.edge(z), scale=scale)
+        gathered: Tensor = self.propagate(edge_index, h=self.node(h), z=self.edge(z), scale=scale)
+        return gathered
 
     def message(self, h_j: Tensor, z: Tensor, scale: Tensor) -> Tensor:
         """Return the messages, shape (edges, out)."""
@@ -54,7 +55,8 @@ class GCN(nn.Module):
     def forward(self, h: Tensor, edge_index: Tensor, z: Tensor) -> Tensor:
         """Return shape (N, out)."""
         root = degree(edge_index[1], h.shape[0]).clamp(min=1).rsqrt()
-        return self.conv(h, edge_index, z, root[edge_index[0]] * root[edge_index[1]])
+        gathered: Tensor = self.conv(h, edge_index, z, root[edge_index[0]] * root[edge_index[1]])
+        return gathered
 
 
 class SAGE(nn.Module):
@@ -79,10 +81,11 @@ class GIN(nn.Module):
 
     def forward(self, h: Tensor, edge_index: Tensor, z: Tensor) -> Tensor:
         """Return shape (N, out)."""
-        return self.mlp(self.conv(h, edge_index, z))
+        out: Tensor = self.mlp(self.conv(h, edge_index, z))
+        return out
 
 
-class GAT(MessagePassing):
+class GAT(MessagePassing):  # type: ignore[misc]
     """Attention over the messages that arrive at a node, two heads, averaged.
 
     Notes
@@ -103,13 +106,15 @@ class GAT(MessagePassing):
     def forward(self, h: Tensor, edge_index: Tensor, z: Tensor) -> Tensor:
         """Return shape (N, out)."""
         h, z = self.node(h).view(-1, *self.shape), self.edge(z).view(-1, *self.shape)
-        return self.propagate(edge_index, h=h, z=z).mean(dim=1)
+        gathered: Tensor = self.propagate(edge_index, h=h, z=z)
+        return gathered.mean(dim=1)
 
     def message(self, h_i: Tensor, h_j: Tensor, z: Tensor, index: Tensor, size_i: int | None) -> Tensor:
         """Return the weighted messages, shape (edges, heads, out)."""
         sent = h_j + z
         score = nn.functional.leaky_relu((sent * self.source + h_i * self.target).sum(-1), 0.2)
-        return softmax(score, index, num_nodes=size_i)[..., None] * sent
+        attention: Tensor = softmax(score, index, num_nodes=size_i)
+        return attention[..., None] * sent
 
 
 _LAYERS = {"gcn": GCN, "sage": SAGE, "gin": GIN, "gat": GAT}
@@ -161,7 +166,8 @@ class Encoder(nn.Module):
                 new = new + h
             outputs.append(new)
             h = self.dropout(torch.relu(new)) if index < len(self.norms) - 1 else new
-        return _jump(outputs, self.jk)
+        joined: Tensor = _jump(outputs, self.jk)
+        return joined
 
 
 def _jump(outputs: list[Tensor], kind: str) -> Any:

@@ -148,4 +148,4 @@ def history(counts: Any, edge_index: np.ndarray, num_nodes: int, row: int) -> np
     mean = np.asarray(past.sum(axis=0)).ravel() / row
     recent = np.asarray(past[max(0, row - 12) :].sum(axis=0)).ravel() / min(row, 12)
     around = neighbour_matrix(edge_index, num_nodes) @ mean
-    return np.log1p(12 * np.column_stack([mean, recent, around]))
+    return np.asarray(np.log1p(12 * np.column_stack([mean, recent, around])))

@@ -30,7 +30,8 @@ class BasicFusion(nn.Module):
 
     def forward(self, g: Tensor, i: Tensor) -> Tensor:
         """Return shape (N, 128)."""
-        return self.joint(torch.cat([g, i], dim=1))
+        joined: Tensor = self.joint(torch.cat([g, i], dim=1))
+        return joined
 
 
 class GatedFusion(nn.Module):
@@ -46,7 +47,8 @@ class GatedFusion(nn.Module):
     def forward(self, g: Tensor, i: Tensor) -> Tensor:
         """Return shape (N, 128)."""
         alpha = torch.sigmoid(self.gate(torch.cat([g, i], dim=1)))
-        return self.out(alpha * g + (1 - alpha) * self.project(i))
+        mixed: Tensor = self.out(alpha * g + (1 - alpha) * self.project(i))
+        return mixed
 
 
 class MixtureOfExperts(nn.Module):
@@ -75,4 +77,8 @@ class MixtureOfExperts(nn.Module):
         return torch.stack([expert(both) for expert in self.experts], dim=2).mul(weight[:, None, :]).sum(dim=2)
 
 
-MODULES = {"basic": BasicFusion, "gated": GatedFusion, "moe": MixtureOfExperts}
+MODULES: dict[str, type[BasicFusion | GatedFusion | MixtureOfExperts]] = {
+    "basic": BasicFusion,
+    "gated": GatedFusion,
+    "moe": MixtureOfExperts,
+}

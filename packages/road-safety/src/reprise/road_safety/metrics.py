@@ -90,7 +90,7 @@ def official_negatives(edge_index: np.ndarray, positive: np.ndarray) -> np.ndarr
     """Return the edges that the authors' code samples as negatives: not both ends touch an accident."""
     touched = np.zeros(int(edge_index.max()) + 1, dtype=bool)
     touched[edge_index[:, positive].ravel()] = True
-    return ~touched[edge_index].all(axis=0)
+    return np.asarray(~touched[edge_index].all(axis=0))
 
 
 def monthly_mean(rows: list[dict[str, float]], name: str) -> float:

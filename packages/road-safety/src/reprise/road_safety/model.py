@@ -70,8 +70,8 @@ class RoadGNN(nn.Module):
         width = in_node if self.encoder is None else self.encoder.width
         self.fusion: nn.Module | None = None
         if fusion is not None:
-            self.fusion = MODULES[one_of("fusion", fusion, FUSIONS)](width, image_dim + 1)
-            width = int(self.fusion.width)
+            fused = MODULES[one_of("fusion", fusion, FUSIONS)](width, image_dim + 1)
+            self.fusion, width = fused, fused.width
         self.head = nn.Sequential(nn.Linear(2 * width + in_edge, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def encode(self, x: Tensor, z: Tensor, edge_index: Tensor, z_row: Tensor, images: Tensor | None = None) -> Tensor:
@@ -93,11 +93,13 @@ class RoadGNN(nn.Module):
         if images is None:
             raise ValueError("images must be given to a model with fusion")
         missing = (images == 0).all(dim=1, keepdim=True).to(images.dtype)
-        return self.fusion(h, torch.cat([images, missing], dim=1))
+        fused: Tensor = self.fusion(h, torch.cat([images, missing], dim=1))
+        return fused
 
     def score(self, h: Tensor, z: Tensor, ends: Tensor) -> Tensor:
         """Return logits, or expected counts for regression, of edges with these ends and features, shape (k,)."""
-        return self.head(torch.cat([h[ends[0]], h[ends[1]], z], dim=1)).squeeze(1)
+        out: Tensor = self.head(torch.cat([h[ends[0]], h[ends[1]], z], dim=1))
+        return out.squeeze(1)
 
     def forward(
         self,

@@ -55,7 +55,9 @@ def propensity(X: np.ndarray, T: np.ndarray, fold: np.ndarray, model: Any = None
     ValueError
         If a fold's training part has units of one arm only.
     """
-    return np.clip(_cross_fitted(model or logistic(), X, T, fold, np.ones(len(T), dtype=bool)), CLIP, 1 - CLIP)
+    return np.asarray(
+        np.clip(_cross_fitted(model or logistic(), X, T, fold, np.ones(len(T), dtype=bool)), CLIP, 1 - CLIP)
+    )
 
 
 def outcome(X: np.ndarray, Y: np.ndarray, arm: np.ndarray, fold: np.ndarray, model: Any = None) -> np.ndarray:

@@ -98,7 +98,8 @@ class Inputs:
     def scores(self, model: RoadGNN, row: int) -> Tensor:
         """Return the model's output for every edge of a month, shape (E,)."""
         x, z = self.month(row)
-        return model(x, z, self.ends, self.edge_index, self.z_row, self.images)
+        found: Tensor = model(x, z, self.ends, self.edge_index, self.z_row, self.images)
+        return found
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.as_tensor(np.asarray(array, dtype=np.float32), device=self.device)
@@ -125,7 +126,7 @@ def past_of_edges(dataset: RoadDataset) -> np.ndarray:
     mean = total / np.maximum(elapsed, 1)[:, None]
     recent = (total - total[start]) / np.clip(elapsed, 1, 12)[:, None]
     around = (neighbour_matrix(dataset.edge_index, dataset.num_nodes) @ mean.T).T
-    return np.log1p(12 * np.stack([mean, recent, around], axis=2)).astype(np.float32)
+    return np.asarray(np.log1p(12 * np.stack([mean, recent, around], axis=2)).astype(np.float32))
 
 
 def check_years(train_years: Sequence[int], valid_years: Sequence[int], test_years: Sequence[int]) -> None:
@@ -210,7 +211,7 @@ def train(
     lr = number("lr", lr, low=0.0, open_low=True)
     check_years(train_years, valid_years, test_years)
     inputs = Inputs(dataset, train_years, history, device)
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, RoadGNN):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = model(inputs.in_node, inputs.in_edge)
@@ -296,6 +297,6 @@ def _step(
     else:
         loss = nn.functional.l1_loss(out, target)
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return float(loss.detach())

@@ -60,7 +60,7 @@ def binary_array(name: str, value: Any, length: int | None = None) -> np.ndarray
     array = real_array(name, value, ndim=1, length=length)
     if not np.isin(array, (0.0, 1.0)).all():
         raise ValueError(f"{name} must hold 0 and 1 only, got {array[~np.isin(array, (0.0, 1.0))][0]:g}")
-    return array == 1.0
+    return np.asarray(array == 1.0)
 
 
 def labels(name: str, value: Any, length: int) -> np.ndarray:

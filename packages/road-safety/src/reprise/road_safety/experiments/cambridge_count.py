@@ -99,8 +99,8 @@ def constant(model: str, metric: str, like: str) -> Callable[[pd.DataFrame], pd.
     """The error of a model without seeds, once for every seed of another."""
 
     def quantity(table: pd.DataFrame) -> pd.Series:
-        alone = error(model, metric)(table).iloc[0]
-        return error(like, metric)(table) * 0 + alone
+        alone = float(error(model, metric)(table).iloc[0])
+        return pd.Series(alone, index=error(like, metric)(table).index)
 
     return quantity
 

@@ -101,12 +101,12 @@ def plot(table: pd.DataFrame) -> Figure:
     matched = table[table["method"] == "matching"]
     all_of_them = [matched[matched["tau"] == tau]["estimate"].mean() for tau in taus]
     kept = [kept_mean(tau)(table).iloc[0] for tau in taus]
-    at = np.arange(len(taus))
-    axes[1].bar(at - 0.2, all_of_them, 0.36, color=COLOURS[0], label="all months")
-    axes[1].bar(at + 0.2, kept, 0.36, color="white", edgecolor=COLOURS[1], hatch="///", label="months above 0.1")
-    for x, tau in zip(at, taus):
+    bars = np.arange(len(taus))
+    axes[1].bar(bars - 0.2, all_of_them, 0.36, color=COLOURS[0], label="all months")
+    axes[1].bar(bars + 0.2, kept, 0.36, color="white", edgecolor=COLOURS[1], hatch="///", label="months above 0.1")
+    for x, tau in zip(bars, taus):
         axes[1].plot([x - 0.42, x + 0.42], [tau, tau], color="black", linewidth=1.2)
-    axes[1].set_xticks(at, labels=[f"{tau:g}" for tau in taus])
+    axes[1].set_xticks(bars, labels=[f"{tau:g}" for tau in taus])
     axes[1].set(xlabel="true effect (line)", ylabel="mean estimate by matching")
     axes[1].legend(fontsize=7)
     return figure

@@ -102,8 +102,8 @@ def road_class(settings: Settings, method: str, context: Context) -> list[dict[s
     embedded = walk_embedding(dataset.edge_index, dataset.num_nodes, 8)
     node = np.concatenate([dataset.node_static[:, :3], embedded], axis=1)
     X = np.column_stack([np.log(dataset.length), dataset.flags[:, 0], node[u] + node[v]])
-    middle = [(dataset.lon[u] + dataset.lon[v]) / 2, (dataset.lat[u] + dataset.lat[v]) / 2]
-    blocks = spatial_blocks(*middle, settings.blocks)
+    lon, lat = (dataset.lon[u] + dataset.lon[v]) / 2, (dataset.lat[u] + dataset.lat[v]) / 2
+    blocks = spatial_blocks(lon, lat, settings.blocks)
     found = effect(
         treated, yearly, X, method, blocks=blocks, bootstrap=settings.bootstrap, seed=context.shared_seed("class")
     )
