@@ -85,7 +85,7 @@ def plot(table: pd.DataFrame) -> Figure:
             given = table[(table["tau"] == tau) & (table["method"] == name)]["error"]
             at = index + (column - (len(taus) - 1) / 2) * 0.22
             low, high = np.percentile(given, [5, 95])
-            axes[0].plot([at, at], [low, high], color=COLOURS[column], linewidth=1.2)
+            axes[0].plot([at, at], [low, high], color=COLOURS[column], linestyle="-", linewidth=1.2)
             axes[0].plot(
                 at,
                 given.mean(),
@@ -105,7 +105,7 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[1].bar(bars - 0.2, all_of_them, 0.36, color=COLOURS[0], label="all months")
     axes[1].bar(bars + 0.2, kept, 0.36, color="white", edgecolor=COLOURS[1], hatch="///", label="months above 0.1")
     for x, tau in zip(bars, taus):
-        axes[1].plot([x - 0.42, x + 0.42], [tau, tau], color="black", linewidth=1.2)
+        axes[1].plot([x - 0.42, x + 0.42], [tau, tau], color="black", linestyle="-", linewidth=1.2)
     axes[1].set_xticks(bars, labels=[f"{tau:g}" for tau in taus])
     axes[1].set(xlabel="true effect (line)", ylabel="mean estimate by matching")
     axes[1].legend(fontsize=7)
