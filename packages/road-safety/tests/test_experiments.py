@@ -8,12 +8,11 @@ import pytest
 from reprise.core import Paper, read_record, run_experiment
 from reprise.road_safety.paper import PAPER
 
-
 # Written and not yet recorded; the paper lists what is.
 UNRECORDED = ("cambridge-auroc", "cambridge-count")
 
 
-@pytest.mark.parametrize("name", (*PAPER.experiments, *UNRECORDED))
+@pytest.mark.parametrize("name", [*PAPER.experiments, *UNRECORDED])
 def test_the_experiment_runs_at_smoke_scale_and_leaves_a_record(name, tmp_path, data):
     paper = Paper(PAPER.slug, (*PAPER.experiments, *UNRECORDED))
     record = run_experiment(paper, name, scale="smoke", out=tmp_path, workers=1, device="cpu")
