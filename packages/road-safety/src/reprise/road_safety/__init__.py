@@ -1,0 +1,129 @@
+"""Accident prediction and causal effects on road networks.
+
+Which street segments will have accidents, and what rain, season and road class do to them (Nippani et al., NeurIPS
+2023; Zhang et al., KDD 2026). ``from_geojson(segments, crashes)`` makes a data set of any city.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reprise.road_safety.balance import Overlap, auc, effective_size, standardised_differences
+    from reprise.road_safety.baselines import BASELINES, run_baseline
+    from reprise.road_safety.blocks import spatial_blocks
+    from reprise.road_safety.cambridge import build_cambridge
+    from reprise.road_safety.city import from_geojson
+    from reprise.road_safety.dataset import FLAGS, WEATHER, MonthData, RoadDataset, Scaler
+    from reprise.road_safety.effects import EffectResult, effect
+    from reprise.road_safety.encoders import GAT, GCN, GIN, SAGE, Encoder
+    from reprise.road_safety.errors import (
+        ConvergenceWarning,
+        CoordinateError,
+        DatasetLayoutError,
+        LeakageError,
+        PositivityError,
+    )
+    from reprise.road_safety.export import export_ml4roadsafety
+    from reprise.road_safety.features import betweenness, history, structural_features, walk_embedding
+    from reprise.road_safety.fusion import BasicFusion, GatedFusion, MixtureOfExperts
+    from reprise.road_safety.layout import from_ml4roadsafety, from_mmtrace
+    from reprise.road_safety.matching import match
+    from reprise.road_safety.metrics import evaluate
+    from reprise.road_safety.model import RoadGNN
+    from reprise.road_safety.rates import RateRatio, matched_rate_ratio
+    from reprise.road_safety.sensitivity import e_value, rosenbaum_bound
+    from reprise.road_safety.snapping import SnapResult, snap_points
+    from reprise.road_safety.streets import Streets, read_streets, street_graph
+    from reprise.road_safety.training import TrainResult, train
+
+_HOMES = {
+    "balance": ["Overlap", "auc", "effective_size", "standardised_differences"],
+    "baselines": ["BASELINES", "run_baseline"],
+    "blocks": ["spatial_blocks"],
+    "cambridge": ["build_cambridge"],
+    "city": ["from_geojson"],
+    "dataset": ["FLAGS", "WEATHER", "MonthData", "RoadDataset", "Scaler"],
+    "effects": ["EffectResult", "effect"],
+    "encoders": ["GAT", "GCN", "GIN", "SAGE", "Encoder"],
+    "errors": ["ConvergenceWarning", "CoordinateError", "DatasetLayoutError", "LeakageError", "PositivityError"],
+    "export": ["export_ml4roadsafety"],
+    "features": ["betweenness", "history", "structural_features", "walk_embedding"],
+    "fusion": ["BasicFusion", "GatedFusion", "MixtureOfExperts"],
+    "layout": ["from_ml4roadsafety", "from_mmtrace"],
+    "matching": ["match"],
+    "metrics": ["evaluate"],
+    "model": ["RoadGNN"],
+    "rates": ["RateRatio", "matched_rate_ratio"],
+    "sensitivity": ["e_value", "rosenbaum_bound"],
+    "snapping": ["SnapResult", "snap_points"],
+    "streets": ["Streets", "read_streets", "street_graph"],
+    "training": ["TrainResult", "train"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BASELINES",
+    "FLAGS",
+    "GAT",
+    "GCN",
+    "GIN",
+    "SAGE",
+    "WEATHER",
+    "BasicFusion",
+    "ConvergenceWarning",
+    "CoordinateError",
+    "DatasetLayoutError",
+    "EffectResult",
+    "Encoder",
+    "GatedFusion",
+    "LeakageError",
+    "MixtureOfExperts",
+    "MonthData",
+    "Overlap",
+    "PositivityError",
+    "RateRatio",
+    "RoadDataset",
+    "RoadGNN",
+    "Scaler",
+    "SnapResult",
+    "Streets",
+    "TrainResult",
+    "auc",
+    "betweenness",
+    "build_cambridge",
+    "e_value",
+    "effect",
+    "effective_size",
+    "evaluate",
+    "export_ml4roadsafety",
+    "from_geojson",
+    "from_ml4roadsafety",
+    "from_mmtrace",
+    "history",
+    "match",
+    "matched_rate_ratio",
+    "read_streets",
+    "rosenbaum_bound",
+    "run_baseline",
+    "snap_points",
+    "spatial_blocks",
+    "standardised_differences",
+    "street_graph",
+    "structural_features",
+    "train",
+    "walk_embedding",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name's module on first use."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return all public names."""
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,5 @@
+"""The reproduced papers and their experiments, in the order of the papers."""
+
+from reprise.core import Paper
+
+PAPER = Paper("road-safety", ("cambridge-build", "rain-effect", "causal-synthetic"))
