@@ -17,8 +17,8 @@ from reprise.algorithmic_reasoning.processors.initial import linear
 class Features(NamedTuple):
     """Features that encoders add up, and the edges that they imply.
 
-    Shapes: nodes (B, N, d), edges (B, N, N, d), graph (B, d); adjacency (B, N, N), bool, or None where no processor asks
-    for it.
+    Shapes: nodes (B, N, d), edges (B, N, N, d), graph (B, d); adjacency (B, N, N), bool, or None where no processor
+    asks for it.
     """
 
     nodes: Tensor

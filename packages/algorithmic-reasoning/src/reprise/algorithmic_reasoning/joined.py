@@ -32,7 +32,7 @@ class SideBySide:
         """Outputs, shape (…, outputs) each, of an input, shape (…, inputs)."""
         if not self.sizes:
             return ()
-        return functional.linear(values, self.weight, self.bias).split(self.sizes, dim=-1)
+        return torch.split(functional.linear(values, self.weight, self.bias), self.sizes, dim=-1)
 
 
 class Summed:

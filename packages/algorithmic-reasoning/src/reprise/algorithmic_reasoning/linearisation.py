@@ -212,8 +212,8 @@ def first_order(
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch warns of itself at its first forward derivative
-        at, change = torch.func.jvp(values, ({name: fixed[name] for name in changes},), (changes,))
-    result: Tensor = at + change
+        found = torch.func.jvp(values, ({name: fixed[name] for name in changes},), (changes,))
+    result: Tensor = found[0] + found[1]
     return result
 
 

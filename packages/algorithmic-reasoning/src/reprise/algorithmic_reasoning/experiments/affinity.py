@@ -48,10 +48,10 @@ class Settings:
     projection: int | None = None
     nodes: int = 8
     lr: float = 1e-3
-    rounds: int = 100  # of the network whose gradients are taken, and of a pair from scratch
-    tuning: int = 20  # rounds of fine-tuning on a pair
+    rounds: int = 30  # of the network whose gradients are taken, and of a pair from scratch
+    tuning: int = 10  # rounds of fine-tuning on a pair
     groups: int = 3  # into which the estimated affinity is split
-    graphs: int = 16  # per algorithm, for gradients; as many again to score on
+    graphs: int = 6  # per algorithm, for gradients; as many again to score on
     rows: int = 60  # predictions of a graph, at most
     dim: int = 400
     ridge: float = 1e3  # of the sum of losses
@@ -91,11 +91,11 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     start = time.perf_counter()
     base = network(names)
     fit(base, steps=settings.rounds, generator=graphs_of(context.seed), **options)
-    shared = {"dim": settings.dim, "rows": settings.rows, "seed": 0}
-    with FlopCounterMode(display=False) as gradients:
-        features = {n: gradient_features(base, fitted[n], **shared) for n in names}
-        validation = {n: gradient_features(base, held[n], **shared) for n in names}
-        pairs = all_pairs(names)
+    shared: dict[str, Any] = {"dim": settings.dim, "rows": settings.rows, "seed": 0}
+    features = {n: gradient_features(base, fitted[n], **shared) for n in names}
+    validation = {n: gradient_features(base, held[n], **shared) for n in names}
+    pairs = all_pairs(names)
+    with FlopCounterMode(display=False) as fits:
         affinity = estimate_affinity(features, subsets=pairs, ridge=settings.ridge, validation=validation)
     search_seconds = time.perf_counter() - start
     rows: list[dict[str, Any]] = []
@@ -120,10 +120,11 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         context.progress(index + 1, len(pairs))
     pair_seconds = time.perf_counter() - start
     update = {name: update_flops(base, fitted[name]) for name in names}
+    gradients = sum(gradient_flops(base, fitted[name], shared) for name in names) * 2 * settings.graphs
     rows.append(
         {
             "part": "cost",
-            "search_flops": settings.rounds * sum(update.values()) + gradients.get_total_flops(),
+            "search_flops": settings.rounds * sum(update.values()) + gradients + fits.get_total_flops(),
             "full_flops": settings.rounds * sum(update[name] for pair in combinations(names, 2) for name in pair),
             "search_seconds": search_seconds,
             "full_seconds": pair_seconds,
@@ -148,6 +149,13 @@ def update_flops(model: Reasoner, paths: Trajectories) -> float:
     with FlopCounterMode(display=False) as counter:
         torch.autograd.backward(loss(model(batch), batch))
     model.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def gradient_flops(model: Reasoner, paths: Trajectories, options: Mapping[str, Any]) -> float:
+    """Floating-point operations of the projected gradients of one graph."""
+    with FlopCounterMode(display=False) as counter:
+        gradient_features(model, paths.select([0]), **options)
     return float(counter.get_total_flops())
 
 
@@ -212,7 +220,8 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def centred(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores of pairs less the algorithm's mean over its partners, so that no algorithm's difficulty is left in them."""
+    """Scores of pairs less the algorithm's mean over its partners, so that no algorithm's difficulty is left in "
+    "them."""
     pairs = table[table["part"] == "pair"].copy()
     if pairs.empty:
         raise RowsMissing("the table has no pairs")
@@ -286,7 +295,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "C5",
-            "finding out which algorithms get on takes less arithmetic than training them together in every combination "
+            "finding out which algorithms get on takes less arithmetic than training them together in every "
+            "combination "
             "(shown: ratio of floating-point operations)",
             "Figure on runtime: 77.2 against 148.5 GPU hours of LearningToBranch",
             "1.9 times less time",
@@ -295,11 +305,12 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "C8",
-            "estimated gains from partners rank pairs as fine-tuning does (shown: Spearman's correlation within algorithms)",
+            "estimated gains from partners rank pairs as fine-tuning does (shown: Spearman's correlation within "
+            "algorithms)",
             "abstract; Section 3",
             None,
             "direction",
-            at_least(correlation("tuned"), 0.0),
+            at_least(correlation("tuned"), 1e-9),
         ),
         Claim(
             "C8b",
@@ -307,16 +318,17 @@ EXPERIMENT = Experiment(
             "abstract; Section 3",
             None,
             "direction",
-            at_least(correlation("trained"), 0.0),
+            at_least(correlation("trained"), 1e-9),
         ),
         Claim(
             "C8c",
-            "groups from estimated affinities agree with the paper's tree better than random ones (shown: normalised mutual "
+            "groups from estimated affinities agree with the paper's tree better than random ones (shown: normalised "
+            "mutual "
             "information, less that of a random split)",
             "Figure of the tree",
             None,
             "direction",
-            at_least(better_than_chance, 0.0),
+            at_least(better_than_chance, 1e-9),
         ),
     ],
 )

@@ -36,5 +36,3 @@ def score_sizes(model: Reasoner, name: str, *, sizes: Sequence[int], graphs: int
         paths = sample(name, nodes=nodes, samples=chosen[0], seed=chosen[1])
         rows.append({"algorithm": name, "nodes": nodes, "score": evaluate(model, paths)})
     return rows
-
-

@@ -71,9 +71,7 @@ class MessagePassingLayer(nn.Module):
         of_nodes = SideBySide([self.receiver, self.sender, self.own, *([] if gate is None else [gate.own])])
         of_messages = SideBySide([self.received, *([] if gate is None else [gate.received])])
 
-        def step(
-            x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor
-        ) -> tuple[Tensor, Tensor | None]:
+        def step(x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor | None]:
             z = torch.cat([x, h], dim=-1)
             receiver, sender, own, *gate_own = of_nodes(z)
             pairs = self.edge(e) + (receiver + self.graph(g)[:, None])[:, None] + sender[:, :, None]
