@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprise.algorithmic_reasoning.autobrane import Search, Split, estimate_affinity, search
+    from reprise.algorithmic_reasoning.autobrane import Search, Split, affinity_gains, estimate_affinity, search
+    from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
     from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
     from reprise.algorithmic_reasoning.losses import Prediction, loss, score
     from reprise.algorithmic_reasoning.network import Reasoner
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from reprise.algorithmic_reasoning.sampling import official_split, sample
     from reprise.algorithmic_reasoning.structure import BranchingStructure
     from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
+    from reprise.algorithmic_reasoning.text_training import (
+        answer_accuracy,
+        answer_loss,
+        fit_text,
+        text_gradient_features,
+    )
     from reprise.algorithmic_reasoning.training import History, evaluate, fit
     from reprise.algorithmic_reasoning.trajectories import Trajectories
 
@@ -29,9 +36,11 @@ _HOMES = {
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
-    "autobrane": ["Search", "Split", "estimate_affinity", "search"],
+    "autobrane": ["Search", "Split", "affinity_gains", "estimate_affinity", "search"],
+    "branching_lora": ["BranchingLoRA"],
     "structure": ["BranchingStructure"],
     "text": ["Text", "text_sample", "to_text"],
+    "text_training": ["answer_accuracy", "answer_loss", "fit_text", "text_gradient_features"],
     "training": ["History", "evaluate", "fit"],
     "trajectories": ["Trajectories"],
 }
@@ -40,6 +49,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ALGORITHMS",
     "SOURCED",
+    "BranchingLoRA",
     "BranchingStructure",
     "History",
     "Prediction",
@@ -49,9 +59,13 @@ __all__ = [
     "Split",
     "Text",
     "Trajectories",
+    "affinity_gains",
+    "answer_accuracy",
+    "answer_loss",
     "estimate_affinity",
     "evaluate",
     "fit",
+    "fit_text",
     "gradient_features",
     "layer_parameters",
     "loss",
@@ -61,6 +75,7 @@ __all__ = [
     "score",
     "search",
     "spec",
+    "text_gradient_features",
     "text_sample",
     "to_text",
     "trace",

@@ -3,5 +3,5 @@
 from reprise.core import Paper
 
 PAPER = Paper(
-    "algorithmic-reasoning", ("traces", "transfer", "single", "linearisation", "affinity", "branching", "scaling")
+    "algorithmic-reasoning", ("traces", "transfer", "single", "linearisation", "affinity", "branching", "scaling", "text")
 )
