@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reprise.algorithmic_reasoning.autobrane import Search, Split, affinity_gains, estimate_affinity, search
     from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
+    from reprise.algorithmic_reasoning.confidence import BranchConfidence, branch_confidence
+    from reprise.algorithmic_reasoning.incremental import IncrementalAffinity, newton_affinity
     from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
     from reprise.algorithmic_reasoning.losses import Prediction, loss, score
     from reprise.algorithmic_reasoning.network import Reasoner
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     )
     from reprise.algorithmic_reasoning.training import History, evaluate, fit
     from reprise.algorithmic_reasoning.trajectories import Trajectories
+    from reprise.algorithmic_reasoning.viewer import draw, frames
 
 _HOMES = {
     "linearisation": ["gradient_features", "layer_parameters", "margins"],
@@ -38,20 +41,25 @@ _HOMES = {
     "sampling": ["official_split", "sample"],
     "autobrane": ["Search", "Split", "affinity_gains", "estimate_affinity", "search"],
     "branching_lora": ["BranchingLoRA"],
+    "confidence": ["BranchConfidence", "branch_confidence"],
+    "incremental": ["IncrementalAffinity", "newton_affinity"],
     "structure": ["BranchingStructure"],
     "text": ["Text", "text_sample", "to_text"],
     "text_training": ["answer_accuracy", "answer_loss", "fit_text", "text_gradient_features"],
     "training": ["History", "evaluate", "fit"],
     "trajectories": ["Trajectories"],
+    "viewer": ["draw", "frames"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ALGORITHMS",
     "SOURCED",
+    "BranchConfidence",
     "BranchingLoRA",
     "BranchingStructure",
     "History",
+    "IncrementalAffinity",
     "Prediction",
     "Probe",
     "Reasoner",
@@ -62,14 +70,18 @@ __all__ = [
     "affinity_gains",
     "answer_accuracy",
     "answer_loss",
+    "branch_confidence",
+    "draw",
     "estimate_affinity",
     "evaluate",
     "fit",
     "fit_text",
+    "frames",
     "gradient_features",
     "layer_parameters",
     "loss",
     "margins",
+    "newton_affinity",
     "official_split",
     "sample",
     "score",

@@ -33,6 +33,7 @@ from reprise.tasks import (
 )
 
 State = dict[str, Tensor]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
 MakeModel = Callable[[Sequence[str]], Reasoner]
 Train = Callable[[Reasoner, int], None]
 Data = Callable[[str], Trajectories]
@@ -75,12 +76,18 @@ class Search:
         Tasks trained, summed over networks: at most n for every layer.
     gradient_passes : int
         Tasks whose gradients were taken, likewise.
+    ridges : tuple of float
+        Penalties of the path.
+    gains : bool
+        Whether gains were split, or affinities.
     """
 
     structure: BranchingStructure
     splits: tuple[Split, ...]
     trainings: int
     gradient_passes: int
+    ridges: tuple[float, ...]
+    gains: bool
 
 
 def subsets_of(tasks: Sequence[str], *, count: int, size: int, seed: int) -> Subsets:
@@ -171,14 +178,19 @@ def affinity_gains(affinity: Affinity) -> Affinity:
         divided by the standard deviation there. Offsets of rows change no solution of the relaxation (X1 = 1), but they
         do change which penalty's partition looks best. Two tasks have a single pair, which is left as it is.
     """
-    n = len(affinity.tasks)
+    return replace(affinity, matrix=gains_of(affinity.matrix))
+
+
+def gains_of(matrix: Matrix) -> Matrix:
+    """`affinity_gains` of a matrix, shape (n, n)."""
+    n = len(matrix)
     if n < 3:
-        return affinity
+        return (matrix + matrix.T) / 2
     off = ~np.eye(n, dtype=bool)
-    matrix = affinity.matrix - affinity.matrix.mean(axis=1, where=off, keepdims=True)
+    matrix = matrix - matrix.mean(axis=1, where=off, keepdims=True)
     matrix = (matrix + matrix.T) / 2
     spread = float(matrix[off].std())
-    return replace(affinity, matrix=matrix / spread if spread > 0 else matrix)
+    return matrix / spread if spread > 0 else matrix
 
 
 def search(
@@ -276,4 +288,4 @@ def search(
             found[layer].append(members)
             queue.append((members, layer + 1, state))
     work = sum(len(split.tasks) for split in splits)
-    return Search(BranchingStructure(found), tuple(splits), work, work)
+    return Search(BranchingStructure(found), tuple(splits), work, work, tuple(ridges), gains)

@@ -1,6 +1,6 @@
 """Branching low-rank adapters of a causal language model: at every adapted linear map one pair (A, B) per branch.
 
-A frozen model W of the `transformers` library answers a task with W x + (α/r) B A x, where the pair is the task's own at
+A frozen map W of a model of the `transformers` library becomes W x + (α/r) B A x, where the pair is the task's own at
 that depth of the tree (Hu et al. 2022 for the adapter; Section 3 of the paper for the branches).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -63,8 +64,8 @@ class BranchingLoRA(nn.Module):
     Parameters
     ----------
     model : transformers.PreTrainedModel or nn.Module
-        With blocks in a list called ``layers`` (or ``h``) whose linear maps have the names of `targets`. Its weights are
-        frozen, and its linear maps are replaced by adapted ones in place; adapters of an earlier call are taken off.
+        With blocks in a list called ``layers`` (or ``h``) whose linear maps have the names of `targets`. Its weights
+        are frozen, and these maps are replaced by adapted ones in place; adapters of an earlier call are taken off.
     structure : BranchingStructure
         Of the tasks. Blocks are dealt to its layers in order: block b of n takes layer ⌊b L / n⌋.
     rank : int
@@ -194,7 +195,7 @@ def _places(model: nn.Module, targets: Sequence[str]) -> dict[str, tuple[int, nn
     for name, module in model.named_modules():
         *before, own = name.split(".")
         base = module.base if isinstance(module, Adapted) else module
-        numbers = [int(part) for kind, part in zip(before, before[1:]) if kind in ("layers", "h") and part.isdigit()]
+        numbers = [int(part) for kind, part in pairwise(before) if kind in ("layers", "h") and part.isdigit()]
         if own in targets and numbers and isinstance(base, nn.Linear):
             found[name] = (numbers[0], base)
     if not found:

@@ -3,5 +3,6 @@
 from reprise.core import Paper
 
 PAPER = Paper(
-    "algorithmic-reasoning", ("traces", "transfer", "single", "linearisation", "affinity", "branching", "scaling", "text")
+    "algorithmic-reasoning",
+    ("traces", "transfer", "single", "linearisation", "affinity", "branching", "scaling", "text"),
 )

@@ -94,8 +94,8 @@ def fit_text(
     ValueError
         If a number is out of range, a task or parameter unknown, a task has no text, or a loss is not finite.
     """
-    for label, value in (("steps", steps), ("batch_size", batch_size), ("accumulation", accumulation)):
-        integer(label, value)
+    for label, count in (("steps", steps), ("batch_size", batch_size), ("accumulation", accumulation)):
+        integer(label, count)
     number("lr", lr, open_=True)
     unknown = [name for name in data if name not in model.routes or len(data[name]) == 0]
     if unknown or not data:

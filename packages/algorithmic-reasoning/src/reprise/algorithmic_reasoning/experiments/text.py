@@ -139,11 +139,17 @@ def _language_model(settings: Settings, seed: int, context: Context) -> tuple[An
     if settings.pretrained:
         folder = context.data(LANGUAGE_MODEL)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=torch.bfloat16, attn_implementation="eager"
-        ).to(context.device)
-        return model.eval(), lambda text: tokenizer.encode(text, add_special_tokens=False), tokenizer.decode
-    config = Qwen2Config(
+        )
+        return (
+            model.to(torch.device(context.device)).eval(),
+            lambda text: tokenizer.encode(text, add_special_tokens=False),
+            tokenizer.decode,
+        )
+    make: Any = Qwen2ForCausalLM
+    config: Any = Qwen2Config
+    shape = config(
         vocab_size=256,
         hidden_size=settings.hidden,
         intermediate_size=2 * settings.hidden,
@@ -156,7 +162,7 @@ def _language_model(settings: Settings, seed: int, context: Context) -> tuple[An
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tiny = Qwen2ForCausalLM(config).to(context.device)
+        tiny = make(shape).to(context.device)
     return tiny.eval(), lambda text: list(text.encode()), lambda tokens: bytes(tokens).decode(errors="replace")
 
 
@@ -196,9 +202,9 @@ def ahead(column: str, sign: float, *, pretrained: bool) -> Any:
         chosen = table[table["pretrained"].astype(bool) == pretrained]
         if chosen.empty or chosen[column].isna().all():
             raise RowsMissing(f"the table has no {column} of such a model")
-        means = chosen.assign(**{column: chosen[column].astype(float)})
-        means = means.groupby(["method", "trial", "algorithm"])[column].mean()
-        return sign * (means.xs("found", level="method") - means.xs("shared", level="method"))
+        means: Any = chosen.astype({column: float}).groupby(["method", "trial", "algorithm"])[column].mean()
+        found: pd.Series[float] = sign * (means.xs("found", level="method") - means.xs("shared", level="method"))
+        return found
 
     return quantity
 
@@ -245,7 +251,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "C12",
-            "on CLRS-Text, branching adapters of a pretrained model are 5.5 points ahead of one set of adapters, within two "
+            "on CLRS-Text, branching adapters of a pretrained model are 5.5 points ahead of one set of adapters, "
+            "within two "
             "(shown: difference of accuracies)",
             "project page; abstract",
             0.055,
@@ -254,7 +261,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "C12b",
-            "on a tiny model with random weights, adapters of found groups fit held-out answers better than one set (shown: "
+            "on a tiny model with random weights, adapters of found groups fit held-out answers better than one set "
+            "(shown: "
             "difference of losses, nats per token)",
             "project page; abstract",
             None,
