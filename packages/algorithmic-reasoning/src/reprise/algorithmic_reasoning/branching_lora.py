@@ -26,14 +26,15 @@ class LowRank(nn.Module):
 
     def __init__(self, base: nn.Linear, rank: int, generator: torch.Generator) -> None:
         super().__init__()
-        like = base.weight
+        # Half precision would lose the small steps of AdamW and most digits of gradients.
+        like = base.weight.new_zeros((), dtype=torch.promote_types(base.weight.dtype, torch.float32))
         first = torch.randn(rank, base.in_features, generator=generator) / sqrt(base.in_features)
         self.A = nn.Parameter(first.to(like))
         self.B = nn.Parameter(like.new_zeros(base.out_features, rank))
 
     def forward(self, x: Tensor) -> Tensor:
         """B A x, shape (…, outputs)."""
-        return x @ self.A.T @ self.B.T
+        return (x.to(self.A) @ self.A.T @ self.B.T).to(x)
 
 
 class Adapted(nn.Module):
@@ -169,7 +170,7 @@ class BranchingLoRA(nn.Module):
         """Logits of the next token, shape (B, T, vocabulary), of tokens, shape (B, T), where `mask` is not 0."""
         with self.task(name) as model:
             found: Tensor = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-        return found
+        return found.to(torch.promote_types(found.dtype, torch.float32))
 
     def parameter_names(self, name: str, *, layer: int = 0) -> list[str]:
         """Names of the adapters' weights that a task uses from a layer of the tree on.

@@ -43,7 +43,7 @@ def answer_loss(model: BranchingLoRA, name: str, texts: Sequence[Text], encode: 
     """Mean cross entropy of the answers' tokens, shape ()."""
     tokens, mask, labels = token_batch(texts, encode, _device(model))
     logits = model(name, tokens, mask)[:, :-1]
-    return functional.cross_entropy(logits.flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
+    return functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
 
 
 def fit_text(
@@ -206,7 +206,7 @@ def text_gradient_features(
         answered = labels[0, 1:] != IGNORED
 
         def margins(model: Any, tokens: Tensor = tokens, mask: Tensor = mask, at: Tensor = answered) -> Tensor:
-            logits = model(name, tokens, mask)[0, :-1][at].float()
+            logits = model(name, tokens, mask)[0, :-1][at]
             return multiclass_margin(logits, tokens[0, 1:][at])
 
         found = output_gradients(

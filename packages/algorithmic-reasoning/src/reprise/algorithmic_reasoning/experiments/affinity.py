@@ -48,11 +48,11 @@ class Settings:
     projection: int | None = None
     nodes: int = 8
     lr: float = 1e-3
-    rounds: int = 30  # of the network whose gradients are taken, and of a pair from scratch
-    tuning: int = 10  # rounds of fine-tuning on a pair
+    rounds: int = 20  # of the network whose gradients are taken, and of a pair from scratch
+    tuning: int = 8  # rounds of fine-tuning on a pair
     groups: int = 3  # into which the estimated affinity is split
-    graphs: int = 6  # per algorithm, for gradients; as many again to score on
-    rows: int = 60  # predictions of a graph, at most
+    graphs: int = 4  # per algorithm, for gradients; as many again to score on
+    rows: int = 40  # predictions of a graph, at most
     dim: int = 400
     ridge: float = 1e3  # of the sum of losses
     trials: int = 3

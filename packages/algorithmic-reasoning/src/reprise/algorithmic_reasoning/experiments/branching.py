@@ -49,11 +49,11 @@ class Settings:
     heads: int = 12
     projection: int | None = None
     nodes: int = 8  # of training graphs
-    rounds: int = 100  # of one update for each algorithm
+    rounds: int = 60  # of one update for each algorithm
     lr: float = 1e-3
-    search_rounds: int = 20  # of the network of every group that the search looks at
-    search_graphs: int = 6  # per algorithm, for gradients; as many again to score on
-    rows: int = 60  # predictions of a graph, at most
+    search_rounds: int = 15  # of the network of every group that the search looks at
+    search_graphs: int = 4  # per algorithm, for gradients; as many again to score on
+    rows: int = 40  # predictions of a graph, at most
     dim: int = 400
     ridge: float = 1e3
     subsets: int = 200

@@ -5,9 +5,9 @@ Planted tasks have synthetic gradients: groups of four share a direction that th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,15 @@ GROUP = 4  # tasks of a planted group
 class Settings:
     """Sizes of planted problems and of searches."""
 
-    tasks: tuple[int, ...] = (8, 12, 16, 24, 32, 48)  # n
+    tasks: tuple[int, ...] = (8, 16, 32, 48)  # n
     parameters: int = 20_000  # length of a synthetic gradient
     rows: int = 64  # predictions per task
     dim: int = 100  # of projected gradients
     subsets_per_task: int = 8
     size: int = 4  # tasks of a subset
     ridge: float = 10.0  # of the sum of losses
-    searched: tuple[int, ...] = (3, 6, 12)  # algorithms of a whole search
-    layers: tuple[int, ...] = (1, 2, 3)
+    searched: tuple[int, ...] = (4, 12)  # algorithms of a whole search
+    layers: tuple[int, ...] = (1, 3)
     trials: int = 3
 
 
@@ -55,16 +55,21 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
-    """Seconds of every stage and whether planted groups are found; or trainings and gradient passes of a search."""
+    """Seconds of computing and whether planted groups are found; or a search's trainings and gradient passes."""
     return [_planted(settings, cell, context) if cell["part"] == "planted" else _search(cell, context)]
 
 
 def _planted(settings: Settings, cell: Mapping[str, Any], context: Context) -> dict[str, Any]:
     n = cell["tasks"]
+    _stages(settings, GROUP * 2, context)  # what libraries load and compile at first use is no part of the method
+    return _stages(settings, n, context)
+
+
+def _stages(settings: Settings, n: int, context: Context) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(context.seed)
     directions = torch.randn(n // GROUP, settings.parameters, generator=generator)
     projection = RandomProjection(settings.parameters, settings.dim, seed=0)
-    start = time.perf_counter()
+    start = process_time()
     features = {}
     for task in range(n):
         gradients = torch.randn(settings.rows, settings.parameters, generator=generator)
@@ -73,14 +78,14 @@ def _planted(settings: Settings, cell: Mapping[str, Any], context: Context) -> d
         way = directions[task // GROUP]
         gradients = gradients / settings.parameters**0.5 + along * way / way.norm()
         features[str(task)] = TaskFeatures(projection.project(gradients), labels=along[:, 0].sign())
-    projected = time.perf_counter()
+    projected = process_time()
     subsets = random_subsets(
         list(features), count=settings.subsets_per_task * n, size=settings.size, seed=context.shared_seed("subsets", n)
     )
     affinity = estimate_affinity(features, subsets=subsets, ridge=settings.ridge)
-    fitted = time.perf_counter()
+    fitted = process_time()
     found = partition(affinity, k=n // GROUP)
-    done = time.perf_counter()
+    done = process_time()
     truth = [task // GROUP for task in range(n)]
     return {
         "subsets": len(subsets),
@@ -130,7 +135,7 @@ def plot(table: pd.DataFrame) -> Figure:
     sizes = np.array(sorted(planted["tasks"].astype(int).unique()))
     anchor = planted.loc[planted["tasks"] == sizes[0], "gradient_seconds"].astype(float).mean()
     left.plot(sizes, anchor * sizes / sizes[0], color="black", ls=":", lw=1, label="slope 1")
-    left.set(xscale="log", yscale="log", xlabel="tasks, n", ylabel="seconds")
+    left.set(xscale="log", yscale="log", xlabel="tasks, n", ylabel="seconds of computing")
     left.set_xticks(sizes, [str(n) for n in sizes])
     left.xaxis.minorticks_off()
     left.legend()
@@ -176,7 +181,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "C13",
-            "the time of estimating affinities grows linearly with the number of tasks (shown: slope)",
+            "the computing time of estimating affinities grows linearly with the number of tasks (shown: slope)",
             "abstract: 500 tasks",
             1.0,
             "direction",
