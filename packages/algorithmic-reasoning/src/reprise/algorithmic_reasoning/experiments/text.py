@@ -41,21 +41,21 @@ class Settings:
     blocks: int = 2
     rank: int = 8
     alpha: float = 64.0
-    nodes: int = 5
+    nodes: int = 4
     texts: int = 100  # per algorithm, to train on
-    held_out: int = 16  # per algorithm, to score on
-    steps: int = 60  # updates per algorithm
-    search_steps: int = 20
+    held_out: int = 8  # per algorithm, to score on
+    steps: int = 20  # updates per algorithm
+    search_steps: int = 8
     lr: float = 3e-3
-    max_steps: int = 20  # steps of a trace in an answer
+    max_steps: int = 4  # steps of a trace in an answer
     rows: int = 20  # tokens of a text whose gradients are taken
-    gradient_texts: int = 4
+    gradient_texts: int = 2
     dim: int = 100
     subsets: int = 200
     size: int = 3
     ridge: float = 1e3
     generate: bool = False  # accuracy of greedy answers
-    trials: int = 3
+    trials: int = 2
 
 
 def cells(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -231,6 +231,9 @@ EXPERIMENT = Experiment(
         "paper": Settings(
             pretrained=True,
             algorithms=ALGORITHMS,
+            nodes=5,
+            max_steps=20,
+            trials=3,
             rank=16,
             alpha=128.0,
             texts=1000,
