@@ -159,7 +159,7 @@ EXPERIMENT = Experiment(
     title="What a search costs",
     scales={
         "smoke": Settings(
-            tasks=(8, 12), parameters=300, rows=24, dim=20, searched=(3,), layers=(1, 2), trials=2, subsets_per_task=4
+            tasks=(8, 12), parameters=300, rows=24, dim=20, searched=(3,), layers=(1,), trials=2, subsets_per_task=4
         ),
         "laptop": Settings(),
         "gpu": Settings(tasks=(8, 16, 32, 64, 128), parameters=200_000, dim=400),
