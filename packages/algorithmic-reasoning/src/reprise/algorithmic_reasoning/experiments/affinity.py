@@ -272,7 +272,7 @@ EXPERIMENT = Experiment(
             graphs=3,
             rows=10,
             dim=20,
-            trials=2,
+            trials=1,
         ),
         "laptop": Settings(),
         "gpu": Settings(hidden=96, layers=3, nodes=16, rounds=400, tuning=50, projection=16),

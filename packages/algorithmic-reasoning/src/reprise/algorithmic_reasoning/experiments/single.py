@@ -133,7 +133,7 @@ EXPERIMENT = Experiment(
     title="What one network per algorithm learns",
     scales={
         "smoke": Settings(
-            algorithms=("bfs", "floyd_warshall", "dfs"), steps=2, slow_steps=2, sizes=(16,), graphs=4, trials=2
+            algorithms=("bfs", "floyd_warshall", "dfs"), steps=2, slow_steps=2, nodes=6, sizes=(16,), graphs=4, trials=2
         ),
         "laptop": Settings(),
         "gpu": Settings(
