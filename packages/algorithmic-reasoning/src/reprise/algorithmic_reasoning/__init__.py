@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprise.algorithmic_reasoning.autobrane import Search, Split, estimate_affinity, search
+    from reprise.algorithmic_reasoning.autobrane import Search, Split, affinity_gains, estimate_affinity, search
+    from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
+    from reprise.algorithmic_reasoning.confidence import BranchConfidence, branch_confidence
+    from reprise.algorithmic_reasoning.incremental import IncrementalAffinity, newton_affinity
     from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
     from reprise.algorithmic_reasoning.losses import Prediction, loss, score
     from reprise.algorithmic_reasoning.network import Reasoner
@@ -19,8 +22,15 @@ if TYPE_CHECKING:
     from reprise.algorithmic_reasoning.sampling import official_split, sample
     from reprise.algorithmic_reasoning.structure import BranchingStructure
     from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
+    from reprise.algorithmic_reasoning.text_training import (
+        answer_accuracy,
+        answer_loss,
+        fit_text,
+        text_gradient_features,
+    )
     from reprise.algorithmic_reasoning.training import History, evaluate, fit
     from reprise.algorithmic_reasoning.trajectories import Trajectories
+    from reprise.algorithmic_reasoning.viewer import draw, frames
 
 _HOMES = {
     "linearisation": ["gradient_features", "layer_parameters", "margins"],
@@ -29,19 +39,27 @@ _HOMES = {
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
-    "autobrane": ["Search", "Split", "estimate_affinity", "search"],
+    "autobrane": ["Search", "Split", "affinity_gains", "estimate_affinity", "search"],
+    "branching_lora": ["BranchingLoRA"],
+    "confidence": ["BranchConfidence", "branch_confidence"],
+    "incremental": ["IncrementalAffinity", "newton_affinity"],
     "structure": ["BranchingStructure"],
     "text": ["Text", "text_sample", "to_text"],
+    "text_training": ["answer_accuracy", "answer_loss", "fit_text", "text_gradient_features"],
     "training": ["History", "evaluate", "fit"],
     "trajectories": ["Trajectories"],
+    "viewer": ["draw", "frames"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ALGORITHMS",
     "SOURCED",
+    "BranchConfidence",
+    "BranchingLoRA",
     "BranchingStructure",
     "History",
+    "IncrementalAffinity",
     "Prediction",
     "Probe",
     "Reasoner",
@@ -49,18 +67,27 @@ __all__ = [
     "Split",
     "Text",
     "Trajectories",
+    "affinity_gains",
+    "answer_accuracy",
+    "answer_loss",
+    "branch_confidence",
+    "draw",
     "estimate_affinity",
     "evaluate",
     "fit",
+    "fit_text",
+    "frames",
     "gradient_features",
     "layer_parameters",
     "loss",
     "margins",
+    "newton_affinity",
     "official_split",
     "sample",
     "score",
     "search",
     "spec",
+    "text_gradient_features",
     "text_sample",
     "to_text",
     "trace",

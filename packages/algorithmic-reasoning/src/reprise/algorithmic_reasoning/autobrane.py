@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from reprise.algorithmic_reasoning.linearisation import gradient_features
@@ -32,6 +33,7 @@ from reprise.tasks import (
 )
 
 State = dict[str, Tensor]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
 MakeModel = Callable[[Sequence[str]], Reasoner]
 Train = Callable[[Reasoner, int], None]
 Data = Callable[[str], Trajectories]
@@ -74,12 +76,18 @@ class Search:
         Tasks trained, summed over networks: at most n for every layer.
     gradient_passes : int
         Tasks whose gradients were taken, likewise.
+    ridges : tuple of float
+        Penalties of the path.
+    gains : bool
+        Whether gains were split, or affinities.
     """
 
     structure: BranchingStructure
     splits: tuple[Split, ...]
     trainings: int
     gradient_passes: int
+    ridges: tuple[float, ...]
+    gains: bool
 
 
 def subsets_of(tasks: Sequence[str], *, count: int, size: int, seed: int) -> Subsets:
@@ -156,6 +164,35 @@ def estimate_affinity(
     return affinity_matrix(outcomes, subsets)
 
 
+def affinity_gains(affinity: Affinity) -> Affinity:
+    """What each partner adds: affinities less the mean of their row, in units of their spread.
+
+    Parameters
+    ----------
+    affinity : Affinity
+
+    Returns
+    -------
+    Affinity
+        Symmetric. Off the diagonal each row of U had its mean subtracted before (U + Uᵀ)/2 was taken, and all was
+        divided by the standard deviation there. Offsets of rows change no solution of the relaxation (X1 = 1), but they
+        do change which penalty's partition looks best. Two tasks have a single pair, which is left as it is.
+    """
+    return replace(affinity, matrix=gains_of(affinity.matrix))
+
+
+def gains_of(matrix: Matrix) -> Matrix:
+    """`affinity_gains` of a matrix, shape (n, n)."""
+    n = len(matrix)
+    if n < 3:
+        return (matrix + matrix.T) / 2
+    off = ~np.eye(n, dtype=bool)
+    matrix = matrix - matrix.mean(axis=1, where=off, keepdims=True)
+    matrix = (matrix + matrix.T) / 2
+    spread = float(matrix[off].std())
+    return matrix / spread if spread > 0 else matrix
+
+
 def search(
     algorithms: Sequence[str],
     make_model: MakeModel,
@@ -164,6 +201,8 @@ def search(
     *,
     validation: Data | None = None,
     first_layer: int = 0,
+    layers: int | None = None,
+    gains: bool = False,
     ridges: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     features: Mapping[str, Any] | None = None,
     affinity: Mapping[str, Any] | None = None,
@@ -185,6 +224,11 @@ def search(
         The same for those that are scored on.
     first_layer : int
         The first layer that may branch; those before are shared by all.
+    layers : int, optional
+        How many layers to look at from there; the groups found last hold for all that follow.
+    gains : bool
+        Split `affinity_gains` instead of affinities. Penalties of the authors are for accuracies; with losses, which
+        are smaller the easier an algorithm is, they leave every group whole.
     ridges : sequence of float
         Penalties λ of the semidefinite program; the partition with the largest value is kept.
     features, affinity : mapping, optional
@@ -207,19 +251,20 @@ def search(
     gradient passes per layer, O(nL) in all.
     """
     names = tuple(algorithms)
-    layers = len(make_model(names).structure.layers)
-    integer("first_layer", first_layer, minimum=0, maximum=layers, limit="the number of layers")
+    depth = len(make_model(names).structure.layers)
+    integer("first_layer", first_layer, minimum=0, maximum=depth, limit="the number of layers")
+    end = depth if layers is None else min(depth, first_layer + integer("layers", layers))
     found: list[list[tuple[str, ...]]] = [[names] for _ in range(first_layer)] + [
-        [] for _ in range(layers - first_layer)
+        [] for _ in range(depth - first_layer)
     ]
     queue: deque[tuple[tuple[str, ...], int, State | None]] = deque([(names, first_layer, None)])
     splits: list[Split] = []
     while queue:
         group, layer, parent = queue.popleft()
-        if layer == layers:
+        if layer == depth:
             continue
-        if len(group) == 1:
-            for later in range(layer, layers):
+        if len(group) == 1 or layer >= end:
+            for later in range(layer, depth):
                 found[later].append(group)
             continue
         model = make_model(group)
@@ -233,7 +278,7 @@ def search(
         fitted = {name: gradient_features(model, data(name), **options) for name in group}
         held = None if validation is None else {n: gradient_features(model, validation(n), **options) for n in group}
         estimate = estimate_affinity(fitted, validation=held, **(affinity or {}))
-        best, _ = partition_path(estimate, ridges=ridges)
+        best = partition_path(affinity_gains(estimate) if gains else estimate, ridges=ridges)[0]
         split = Split(layer, group, estimate, best, state)
         splits.append(split)
         if progress is not None:
@@ -243,4 +288,4 @@ def search(
             found[layer].append(members)
             queue.append((members, layer + 1, state))
     work = sum(len(split.tasks) for split in splits)
-    return Search(BranchingStructure(found), tuple(splits), work, work)
+    return Search(BranchingStructure(found), tuple(splits), work, work, tuple(ridges), gains)

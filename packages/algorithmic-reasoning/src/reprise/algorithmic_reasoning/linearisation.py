@@ -7,6 +7,7 @@ networks near it (Li, Sharma and Zhang 2024; Algorithm 1 of the paper).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -151,9 +152,10 @@ def gradient_features(
     integer("seed", seed, minimum=0)
     chosen = layer_parameters(model, trajectories.name, layer=layer)
     projection = RandomProjection(parameter_count(model, chosen), dim, seed=seed)
+    device = next(model.parameters()).device
     features, offsets, labels = [], [], []
     for graph in range(len(trajectories)):
-        one = trajectories.select([graph])
+        one = trajectories.select([graph]).to(device)
 
         def values(model: Any, one: Trajectories = one) -> Tensor:
             return margins(model(one, keep_hints=hints), one, hints=hints)[0]
@@ -185,6 +187,34 @@ def moved(model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectorie
     with torch.no_grad():
         prediction = torch.func.functional_call(model, named, (trajectories,), {"keep_hints": hints})
         return margins(prediction, trajectories, hints=hints)[0]
+
+
+def first_order(
+    model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: bool = True
+) -> Tensor:
+    """What gradients at θ say of the margins at θ + changes: F(θ) + ⟨∇F(θ), changes⟩, shape (K,), in one forward pass.
+
+    Parameters
+    ----------
+    model : Reasoner
+        At θ.
+    changes : dict of str to Tensor
+        By name of parameter.
+    trajectories : Trajectories
+    hints : bool
+        Also of the hints.
+    """
+    fixed = {name: value.detach() for name, value in model.named_parameters()}
+
+    def values(chosen: dict[str, Tensor]) -> Tensor:
+        prediction = torch.func.functional_call(model, fixed | chosen, (trajectories,), {"keep_hints": hints})
+        return margins(prediction, trajectories, hints=hints)[0]
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns of itself at its first forward derivative
+        found = torch.func.jvp(values, ({name: fixed[name] for name in changes},), (changes,))
+    result: Tensor = found[0] + found[1]
+    return result
 
 
 def names_of(model: Reasoner, tasks: Sequence[str], *, layer: int = 0) -> list[str]:

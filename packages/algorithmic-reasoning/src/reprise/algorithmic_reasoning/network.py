@@ -6,16 +6,17 @@ are each task's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from reprise.algorithmic_reasoning.decoders import Widths, decoder
-from reprise.algorithmic_reasoning.encoders import Encoder, Features, blank
+from reprise.algorithmic_reasoning.decoders import Decoder, Read, Widths, bind, decoder
+from reprise.algorithmic_reasoning.encoders import Encoder, blank
 from reprise.algorithmic_reasoning.losses import Prediction
 from reprise.algorithmic_reasoning.probes import Probe, require_algorithm, spec
-from reprise.algorithmic_reasoning.processors.families import HEADED, PROCESSORS, make_processor
+from reprise.algorithmic_reasoning.processors.families import ALONG_EDGES, HEADED, PROCESSORS, make_processor
 from reprise.algorithmic_reasoning.processors.initial import linear
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.trajectories import Trajectories
@@ -55,7 +56,7 @@ class Task(nn.Module):
         self.decode_hints = nn.ModuleDict({k: decoder(p, widths) for k, p in stages["hint"].items()})
         self.decode_outputs = nn.ModuleDict({k: decoder(p, widths) for k, p in stages["output"].items()})
 
-    def read(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def read(self, nodes: Tensor, edges: Tensor, graph: Tensor) -> Read:
         """What decoders read."""
         if self.projections is None:
             return nodes, edges, graph
@@ -153,33 +154,34 @@ class Reasoner(nn.Module):
         """
         if trajectories.name not in self.routes:
             raise ValueError(f"trajectories must be of {', '.join(self.routes)}, got {trajectories.name}")
-        task, route = self.tasks[trajectories.name], self.routes[trajectories.name]
+        task = self.tasks[trajectories.name]
         assert isinstance(task, Task)
-        like = self.tasks[trajectories.name].encode_inputs.maps["pos"][0].weight  # type: ignore[union-attr,index]
+        like = next(task.parameters())
         trajectories = trajectories.to(like.device)
         batch, nodes = trajectories.inputs["pos"].shape
-        inputs = task.encode_inputs(_dense(task.encode_inputs.probes, trajectories.inputs, nodes, like),
-                                    blank(batch, nodes, self.hidden, like))  # fmt: skip
-        first = {name: values[0] for name, values in trajectories.hints.items()}
-        hints = _dense(task.hints, first, nodes, like)
+        start = blank(batch, nodes, self.hidden, like, adjacency=self.kind in ALONG_EDGES)
+        inputs = task.encode_inputs(_dense(task.encode_inputs.probes, trajectories.inputs, nodes, like), start)
+        hints = _dense(task.hints, {name: values[0] for name, values in trajectories.hints.items()}, nodes, like)
+        encode, process = task.encode_hints.bind(), self.processor.bind(self.routes[trajectories.name])
+        decode_hints, decode_outputs = self._decoder(task.decode_hints), self._decoder(task.decode_outputs)
         state = inputs.nodes.new_zeros(inputs.nodes.shape)
         last_steps = (trajectories.lengths - 2).clamp_min(0)
+        ending = set(last_steps.tolist())
         outputs: Tensors = {}
         kept: dict[str, list[Tensor]] = {name: [] for name in task.hints}
         steps = max(1, trajectories.steps - 1)
         for step in range(steps):
-            features = task.encode_hints(hints, inputs)
-            read, state = self._process(task, route, features, state)
-            ends = last_steps == step
-            if bool(ends.any()):
-                for name, decode in task.decode_outputs.items():
-                    found = self._decode(decode, read, features.adjacency)
-                    mask = ends.reshape(-1, *(1,) * (found.ndim - 1))
+            x, e, g, adjacency = encode(hints, inputs)
+            new, new_edges = process(x, e, g, adjacency, state)
+            edges = e if new_edges is None else torch.cat([e, new_edges], dim=-1)
+            read = task.read(torch.cat([x, state, new], dim=-1), edges, g)
+            state = new
+            if step in ending:
+                for name, found in decode_outputs(read, adjacency).items():
+                    mask = (last_steps == step).reshape(-1, *(1,) * (found.ndim - 1))
                     outputs[name] = torch.where(mask, found, outputs[name]) if name in outputs else found
             if step + 1 < steps or (keep_hints and trajectories.steps > 1):
-                logits = {
-                    name: self._decode(decode, read, features.adjacency) for name, decode in task.decode_hints.items()
-                }
+                logits = decode_hints(read, adjacency)
                 hints = {name: soft(task.hints[name], value) for name, value in logits.items()}
                 if keep_hints and trajectories.steps > 1:
                     for name, value in logits.items():
@@ -188,20 +190,24 @@ class Reasoner(nn.Module):
             trajectories.name, outputs, {name: torch.stack(values) for name, values in kept.items() if values}
         )
 
-    def _process(
-        self, task: Task, route: Sequence[int], features: Features, state: Tensor
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        nodes, edges, graph, adjacency = features
-        new, new_edges = self.processor(nodes, edges, graph, adjacency, state, route)
-        all_edges = edges if new_edges is None else torch.cat([edges, new_edges], dim=-1)
-        return task.read(torch.cat([nodes, state, new], dim=-1), all_edges, graph), new
+    def _decoder(self, decoders: nn.ModuleDict) -> Callable[[Read, Tensor | None], Tensors]:
+        decode = bind({name: cast(Decoder, found) for name, found in decoders.items()})
 
-    def _decode(self, decode: nn.Module, read: tuple[Tensor, Tensor, Tensor], adjacency: Tensor) -> Tensor:
-        logits: Tensor = decode(*read)
-        if self.kind == "pgn_mask" and logits.shape[1:] == adjacency.shape[1:]:
-            smallest = logits.detach().flatten(1).amin(dim=1)[:, None, None]
-            logits = torch.where(adjacency, logits, torch.clamp(smallest - 1, max=-1.0))
+        def logits(read: Read, adjacency: Tensor | None) -> Tensors:
+            found = decode(read)
+            if self.kind == "pgn_mask" and adjacency is not None:
+                found = {name: _along(adjacency, value) for name, value in found.items()}
+            return found
+
         return logits
+
+
+def _along(adjacency: Tensor, logits: Tensor) -> Tensor:
+    """Logits of pairs of nodes, below all others where there is no edge."""
+    if logits.shape[1:] != adjacency.shape[1:]:
+        return logits
+    smallest = logits.detach().flatten(1).amin(dim=1)[:, None, None]
+    return torch.where(adjacency, logits, torch.clamp(smallest - 1, max=-1.0))
 
 
 def soft(probe: Probe, logits: Tensor) -> Tensor:

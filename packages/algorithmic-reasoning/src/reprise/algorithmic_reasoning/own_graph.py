@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from reprise.algorithmic_reasoning.probes import SOURCED, require_algorithm
 from reprise.algorithmic_reasoning.sampling import FAMILIES
-from reprise.algorithmic_reasoning.tracers import TRACERS
+from reprise.algorithmic_reasoning.tracers import trace_all
 from reprise.algorithmic_reasoning.trajectories import Trajectories, stack
 from reprise.algorithmic_reasoning.validation import integer
 
@@ -69,11 +69,11 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
     if name not in SOURCED:
         if source is not None:
             raise ValueError(f"source must not be given for {name}, which starts from no node, got {source!r}")
-        return stack(name, [A], [None], [TRACERS[name](A)])
+        return stack(name, [A], [None], trace_all(name, [A], [None]))
     if source is None:
         raise ValueError(f"source must be given for {name}: a node from 0 to {len(A) - 1}")
     source = integer("source", source, minimum=0, maximum=len(A) - 1)
-    return stack(name, [A], [source], [TRACERS[name](A, source)])
+    return stack(name, [A], [source], trace_all(name, [A], [source]))
 
 
 def _matrix(adjacency: Any) -> Array:

@@ -2,4 +2,7 @@
 
 from reprise.core import Paper
 
-PAPER = Paper("algorithmic-reasoning", ("traces", "transfer"))
+PAPER = Paper(
+    "algorithmic-reasoning",
+    ("traces", "transfer", "single", "linearisation", "affinity", "branching", "scaling", "text"),
+)

@@ -11,7 +11,7 @@ import torch
 
 from reprise.algorithmic_reasoning.graphs import COMMUNITIES, community, erdos_renyi
 from reprise.algorithmic_reasoning.probes import SOURCED, require_algorithm
-from reprise.algorithmic_reasoning.tracers import TRACERS, Trace
+from reprise.algorithmic_reasoning.tracers import trace_all
 from reprise.algorithmic_reasoning.trajectories import Trajectories, stack
 from reprise.algorithmic_reasoning.validation import choice, integer, number
 
@@ -117,8 +117,9 @@ def sample(
         raise ValueError("p must hold at least one chance of an edge, got none")
     chances = [number("p", chance, maximum=1.0) for chance in chances]
     generator = np.random.RandomState(seed)
-    matrices, sources, traces = zip(*(draw(name, generator, nodes, chances) for _ in range(samples)))
-    result = stack(name, matrices, sources, traces)
+    drawn = [draw(name, generator, nodes, chances) for _ in range(samples)]
+    matrices, sources = [A for A, _ in drawn], [source for _, source in drawn]
+    result = stack(name, matrices, sources, trace_all(name, matrices, sources))
     if positions == "random":
         # From a stream of their own, so that the graphs stay the same.
         uniform = np.random.default_rng([seed, 1]).uniform(size=(samples, nodes))
@@ -138,10 +139,8 @@ def official_split(name: str, split: Literal["train", "val", "test"]) -> Traject
     return sample(name, nodes=chosen.nodes, samples=chosen.samples, seed=chosen.seed)
 
 
-def draw(
-    name: str, generator: np.random.RandomState, nodes: int, p: Sequence[float]
-) -> tuple[Array, int | None, Trace]:
-    """A graph, its source where the algorithm has one, and the trace."""
+def draw(name: str, generator: np.random.RandomState, nodes: int, p: Sequence[float]) -> tuple[Array, int | None]:
+    """A graph, and its source where the algorithm has one."""
     family = FAMILIES[name]
     chance = generator.choice(p)
     if name == "strongly_connected_components":
@@ -150,7 +149,4 @@ def draw(
         A = erdos_renyi(
             generator, nodes, chance, directed=family.directed, acyclic=family.acyclic, weighted=family.weighted
         )
-    if name in SOURCED:
-        source = int(generator.choice(nodes))
-        return A, source, TRACERS[name](A, source)
-    return A, None, TRACERS[name](A)
+    return A, int(generator.choice(nodes)) if name in SOURCED else None

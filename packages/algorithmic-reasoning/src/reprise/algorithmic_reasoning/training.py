@@ -101,13 +101,14 @@ def fit(
     trained = _chosen(model, parameters)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     held_out = {name: _graphs(name, nodes, _VALIDATION_GRAPHS, generator, training=False) for name in names}
-    optimizer = torch.optim.Adam(trained, lr=lr)
+    device = trained[0].device
+    optimizer = torch.optim.Adam(trained, lr=lr, fused=True)  # one kernel: a third of a short task's time otherwise
     history, best, best_step, best_state = History(), -1.0, steps, None
     for step in range(1, steps + 1):
         model.train()
         losses = {}
         for name in names:
-            batch = _graphs(name, nodes, batch_size, generator, training=True)
+            batch = _graphs(name, nodes, batch_size, generator, training=True).to(device)
             model.zero_grad(set_to_none=True)
             value = loss(model(batch), batch)
             if not bool(value.isfinite()):
@@ -159,7 +160,7 @@ def evaluate(model: Reasoner, trajectories: Trajectories, *, batch_size: int = 3
         parts.append(model(part, keep_hints=False).outputs)
     model.train(training)
     joined = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
-    return score(Prediction(trajectories.name, joined, {}), trajectories.select(order))
+    return score(Prediction(trajectories.name, joined, {}), trajectories.select(order).to("cpu"))
 
 
 def _graphs(name: str, nodes: int, count: int, generator: torch.Generator, *, training: bool) -> Trajectories:

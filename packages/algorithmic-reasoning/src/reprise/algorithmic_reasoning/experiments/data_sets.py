@@ -16,3 +16,10 @@ TRANSFER = DataSet(
     size="2 kB",
     licence="figures are facts",
 )
+LANGUAGE_MODEL = DataSet(
+    name="algorithmic-reasoning/language-model",
+    files=(RemoteFile("config.json"), RemoteFile("tokenizer.json")),
+    source="a causal language model as transformers saves it, with weights in safetensors, such as Qwen2.5-1.5B",
+    size="3 GB and more",
+    licence="its owner's",
+)

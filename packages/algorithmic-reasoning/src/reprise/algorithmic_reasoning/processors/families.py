@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,19 +13,11 @@ from reprise.algorithmic_reasoning.processors.gatv2 import GATv2Layer
 from reprise.algorithmic_reasoning.processors.message_passing import MessagePassingLayer
 
 PROCESSORS = ("edge_transformer", "mpnn", "gmpnn", "triplet_gmpnn", "gatv2", "pgn", "pgn_mask")
+ALONG_EDGES = ("gatv2", "pgn", "pgn_mask")  # those that look at the adjacency
 HEADED = ("edge_transformer", "gatv2")  # those whose width the heads share
 
 
-class Processor(Protocol):
-    """From features and states of nodes to new states of nodes and, with some, of edges."""
-
-    returns_edges: bool
-    layers: nn.ModuleList
-
-    def __call__(
-        self, x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor, h: Tensor, route: Sequence[int]
-    ) -> tuple[Tensor, Tensor | None]:
-        """Take the modules of a route, one per layer."""
+Process = Callable[..., tuple[Tensor, Tensor | None]]  # from x, e, g, adjacency and h to states of nodes and edges
 
 
 class NodeProcessor(nn.Module):
@@ -54,14 +47,20 @@ class NodeProcessor(nn.Module):
 
         self.layers = nn.ModuleList([nn.ModuleList([layer() for _ in range(count)]) for count in counts])
 
-    def forward(
-        self, x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor, h: Tensor, route: Sequence[int]
-    ) -> tuple[Tensor, Tensor | None]:
-        """New states of nodes, and of edges from the last layer where it has them."""
-        edges: Tensor | None = None
-        for copies, module in zip(self.layers, route):
-            h, edges = copies[module](x, e, g, adjacency, h)  # type: ignore[index]
-        return h, edges
+    def bind(self, route: Sequence[int]) -> Process:
+        """The modules of a route, one per layer, as one function with the present weights."""
+        chosen: list[Any] = [copies[module] for copies, module in zip(self.layers, route)]  # type: ignore[index]
+        layers = [layer.bind() if isinstance(layer, MessagePassingLayer) else layer for layer in chosen]
+
+        def process(
+            x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor
+        ) -> tuple[Tensor, Tensor | None]:
+            edges: Tensor | None = None
+            for layer in layers:
+                h, edges = layer(x, e, g, adjacency, h)
+            return h, edges
+
+        return process
 
 
 class EdgeProcessor(nn.Module):
@@ -76,13 +75,16 @@ class EdgeProcessor(nn.Module):
             [nn.ModuleList([EdgeTransformerLayer(hidden, heads) for _ in range(count)]) for count in counts]
         )
 
-    def forward(
-        self, x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor, h: Tensor, route: Sequence[int]
+    def bind(self, route: Sequence[int]) -> Process:
+        """As of `NodeProcessor`; the adjacency is not looked at."""
+        return partial(self._process, [copies[module] for copies, module in zip(self.layers, route)])  # type: ignore[index]
+
+    def _process(
+        self, layers: Sequence[nn.Module], x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """New states of nodes and edges; the adjacency is not looked at."""
         pairs = self.ends.start(x, e, g, h)
-        for copies, module in zip(self.layers, route):
-            pairs = copies[module](pairs)  # type: ignore[index]
+        for layer in layers:
+            pairs = layer(pairs)
         return self.ends.finish(pairs)
 
 

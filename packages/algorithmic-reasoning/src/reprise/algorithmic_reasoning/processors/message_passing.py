@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from reprise.algorithmic_reasoning.joined import SideBySide
 from reprise.algorithmic_reasoning.processors.initial import linear
 
 TRIPLET_WIDTH = 8
@@ -59,17 +63,29 @@ class MessagePassingLayer(nn.Module):
         h : Tensor, shape (B, N, d)
         e : Tensor, shape (B, N, N, d), or None without triplets
         """
-        z = torch.cat([x, h], dim=-1)
-        messages = self.receiver(z)[:, None] + self.sender(z)[:, :, None] + self.edge(e) + self.graph(g)[:, None, None]
-        messages = self.message(messages)
-        if self.restricted:
-            messages = torch.where(adjacency[..., None], messages, _ABSENT)
-        received = messages.amax(dim=1)
-        new = self.norm(torch.relu(self.own(z) + self.received(received)))
-        if self.gate is not None:
-            share = self.gate(z, received)
-            new = new * share + h * (1 - share)
-        return new, None if self.triplets is None else self.triplets(z, e, g)
+        return self.bind()(x, e, g, adjacency, h)
+
+    def bind(self) -> Callable[..., tuple[Tensor, Tensor | None]]:
+        """`forward` with the present weights, joined: what reads the same is one product."""
+        gate = self.gate
+        of_nodes = SideBySide([self.receiver, self.sender, self.own, *([] if gate is None else [gate.own])])
+        of_messages = SideBySide([self.received, *([] if gate is None else [gate.received])])
+
+        def step(x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor | None]:
+            z = torch.cat([x, h], dim=-1)
+            receiver, sender, own, *gate_own = of_nodes(z)
+            pairs = self.edge(e) + (receiver + self.graph(g)[:, None])[:, None] + sender[:, :, None]
+            messages = self.message(pairs)
+            if self.restricted:
+                messages = torch.where(cast(Tensor, adjacency)[..., None], messages, _ABSENT)
+            received, *gate_received = of_messages(messages.amax(dim=1))
+            new = self.norm(torch.relu(own + received))
+            if gate is not None:
+                share = gate(gate_own[0] + gate_received[0])
+                new = torch.lerp(h, new, share)
+            return new, None if self.triplets is None else self.triplets(z, e, g)
+
+        return step
 
 
 class Gate(nn.Module):
@@ -80,9 +96,9 @@ class Gate(nn.Module):
         self.own, self.received = linear(2 * hidden, hidden), linear(hidden, hidden)
         self.last = linear(hidden, hidden, offset=_GATE)
 
-    def forward(self, z: Tensor, received: Tensor) -> Tensor:
-        """From [x, h], shape (B, N, 2 d), and the largest messages, shape (B, N, d)."""
-        return torch.sigmoid(self.last(torch.relu(self.own(z) + self.received(received))))
+    def forward(self, seen: Tensor) -> Tensor:
+        """From the maps of [x, h] and of the largest messages, added, shape (B, N, d)."""
+        return torch.sigmoid(self.last(torch.relu(seen)))
 
 
 class Triplets(nn.Module):

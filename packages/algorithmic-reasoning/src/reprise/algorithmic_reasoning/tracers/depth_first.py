@@ -6,7 +6,7 @@ whenever it changes; what differs between the algorithms are clocks, low points,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,40 +20,96 @@ DFS, TOPOLOGICAL, ARTICULATION, BRIDGES, COMPONENTS, SHORTEST = range(6)
 PI, COLOR, S_PREV, NEXT, MARK = range(5)  # rows of State.node; NEXT is topo or scc_id, MARK is_cut or mark
 D, F, LOW, CHILDREN = range(4)  # rows of State.scalar
 S, U, V, LAST, HEAD, PHASE = range(6)  # of State.at
+# How many of these rows, integers and scalars, an algorithm has.
+_ROWS = {DFS: (3, 2), TOPOLOGICAL: (4, 0), ARTICULATION: (5, 4), BRIDGES: (3, 3), COMPONENTS: (4, 2), SHORTEST: (5, 1)}
 TICK = 0.01
+_CHUNK = 1 << 25  # bytes of records at a time, about
 
 
 class State(NamedTuple):
     """Everything that a search may record; with a leading axis for time, the record of it."""
 
-    node: Array  # (5, N), integers
-    scalar: Array  # (4, N)
+    node: Array  # (up to 5, N), integers
+    scalar: Array  # (up to 4, N)
     edge: Array  # (N, N) for bridges, else (0, 0)
     at: Array  # (6,), nodes and the phase
     clock: Array  # (1,)
 
 
+def depth_first_traces(kind: int, matrices: Array, sources: Sequence[int] | None = None) -> list[Trace]:
+    """Traces of one of the six algorithms on many graphs of one size.
+
+    Parameters
+    ----------
+    kind : int
+        ``DFS``, ``TOPOLOGICAL``, ``ARTICULATION``, ``BRIDGES``, ``COMPONENTS`` or ``SHORTEST``.
+    matrices : ndarray of float64, shape (B, N, N)
+        Directed graphs for `DFS` and `COMPONENTS`, acyclic ones for `TOPOLOGICAL` and `SHORTEST`, else undirected.
+    sources : sequence of int, optional
+        Where `SHORTEST` begins, length B.
+
+    Returns
+    -------
+    list of Trace
+        Their arrays are views of common ones.
+    """
+    count, n = matrices.shape[:2]
+    roots = np.broadcast_to(np.arange(n), (count, n)) if sources is None else np.array(sources)[:, None]
+    roots = np.ascontiguousarray(roots, dtype=np.int64)
+    found: list[Trace] = []
+    size = max(1, _CHUNK // (8 * n * n * (n if kind == BRIDGES else 8)))
+    for start in range(0, count, size):
+        part = np.ascontiguousarray(matrices[start : start + size])
+        records = _records(part, roots[start : start + size], kind)
+        found += [_READERS[kind](record, A) for record, A in zip(records, part)]
+    return found
+
+
 def depth_first_search(A: Array) -> Trace:
     """Depth-first search of a directed graph, shape (N, N); output `pi`, the tree."""
-    record = _record(A, DFS, lambda n: range(n))
+    return depth_first_traces(DFS, A[None])[0]
+
+
+def topological_sort(A: Array) -> Trace:
+    """Topological order of an acyclic graph: outputs `topo`, the next node, and `topo_head`, the first."""
+    return depth_first_traces(TOPOLOGICAL, A[None])[0]
+
+
+def articulation_points(A: Array) -> Trace:
+    """Nodes whose removal splits an undirected graph; output `is_cut`."""
+    return depth_first_traces(ARTICULATION, A[None])[0]
+
+
+def bridges(A: Array) -> Trace:
+    """Edges whose removal splits an undirected graph; output `is_bridge`, −1 where there is no edge."""
+    return depth_first_traces(BRIDGES, A[None])[0]
+
+
+def strongly_connected_components(A: Array) -> Trace:
+    """Strongly connected components, by a second search on the transposed graph; output `scc_id`, a node of each."""
+    return depth_first_traces(COMPONENTS, A[None])[0]
+
+
+def dag_shortest_paths(A: Array, source: int) -> Trace:
+    """Shortest paths from a node of an acyclic graph, along its topological order; output `pi`."""
+    return depth_first_traces(SHORTEST, A[None], [source])[0]
+
+
+def _read_search(record: State, A: Array) -> Trace:
     return Trace(
         {"pi_h": record.node[:, PI], **_stack(record), **_times(record), **_place(record, "s")},
         {"pi": record.node[-1, PI]},
     )
 
 
-def topological_sort(A: Array) -> Trace:
-    """Topological order of an acyclic graph: outputs `topo`, the next node, and `topo_head`, the first."""
-    record = _record(A, TOPOLOGICAL, lambda n: range(n))
+def _read_order(record: State, A: Array) -> Trace:
     return Trace(
         {"topo_h": record.node[:, NEXT], "topo_head_h": record.at[:, HEAD], **_stack(record), **_place(record, "s")},
         {"topo": record.node[-1, NEXT], "topo_head": record.at[-1, HEAD]},
     )
 
 
-def articulation_points(A: Array) -> Trace:
-    """Nodes whose removal splits an undirected graph; output `is_cut`."""
-    record = _record(A, ARTICULATION, lambda n: range(n))
+def _read_cuts(record: State, A: Array) -> Trace:
     hints = {
         "is_cut_h": record.node[:, MARK],
         "pi_h": record.node[:, PI],
@@ -66,9 +122,7 @@ def articulation_points(A: Array) -> Trace:
     )
 
 
-def bridges(A: Array) -> Trace:
-    """Edges whose removal splits an undirected graph; output `is_bridge`, −1 where there is no edge."""
-    record = _record(A, BRIDGES, lambda n: range(n))
+def _read_bridges(record: State, A: Array) -> Trace:
     hints = {"is_bridge_h": record.edge, "pi_h": record.node[:, PI], "low": record.scalar[:, LOW]}
     return Trace(
         hints | _stack(record) | _times(record) | _place(record, "s"),
@@ -76,9 +130,7 @@ def bridges(A: Array) -> Trace:
     )
 
 
-def strongly_connected_components(A: Array) -> Trace:
-    """Strongly connected components, by a second search on the transposed graph; output `scc_id`, a node of each."""
-    record = _record(A, COMPONENTS, lambda n: range(n))
+def _read_components(record: State, A: Array) -> Trace:
     transposed = ((A.T + np.eye(len(A))) != 0).astype(np.int8)
     hints = {
         "scc_id_h": record.node[:, NEXT],
@@ -91,9 +143,7 @@ def strongly_connected_components(A: Array) -> Trace:
     )
 
 
-def dag_shortest_paths(A: Array, source: int) -> Trace:
-    """Shortest paths from a node of an acyclic graph, along its topological order; output `pi`."""
-    record = _record(A, SHORTEST, lambda _: [source])
+def _read_paths(record: State, A: Array) -> Trace:
     hints = {
         "pi_h": record.node[:, PI],
         "topo_h": record.node[:, NEXT],
@@ -103,6 +153,16 @@ def dag_shortest_paths(A: Array, source: int) -> Trace:
         "phase": record.at[:, PHASE],
     }
     return Trace(hints | _stack(record) | _place(record), {"pi": record.node[-1, PI]})
+
+
+_READERS: dict[int, Callable[[State, Array], Trace]] = {
+    DFS: _read_search,
+    TOPOLOGICAL: _read_order,
+    ARTICULATION: _read_cuts,
+    BRIDGES: _read_bridges,
+    COMPONENTS: _read_components,
+    SHORTEST: _read_paths,
+}
 
 
 def _stack(record: State) -> dict[str, Array]:
@@ -118,37 +178,58 @@ def _place(record: State, *source: str) -> dict[str, Array]:
     return dict.fromkeys(source, record.at[:, S]) | places
 
 
-def _record(A: Array, kind: int, roots: Callable[[int], Any]) -> State:
-    """Run an algorithm, with a record that is made longer until the whole run fits."""
-    n = len(A)
-    order = np.array(roots(n), dtype=np.int64)
+def _records(matrices: Array, roots: Array, kind: int) -> list[State]:
+    """Run an algorithm on all graphs in one call, with records that are made longer until every run fits."""
+    count, n = matrices.shape[:2]
     capacity = (7 if kind == COMPONENTS else 5) * n + 8
     while True:
-        state, record = _blank(n, kind, A), _empty(capacity, n, kind)
-        length = _run(A, order, kind, state, record)
-        if length <= capacity:
-            return State(*(part[:length] for part in record))
-        capacity = length
+        state, record = _blank(matrices, kind), _empty(count, capacity, n, kind)
+        lengths = np.empty(count, dtype=np.int64)
+        _run_all(matrices, roots, kind, state, record, lengths)
+        longest = int(lengths.max())
+        if longest <= capacity:
+            return [State(*(part[graph, :length] for part in record)) for graph, length in enumerate(lengths.tolist())]
+        capacity = longest
 
 
-def _blank(n: int, kind: int, A: Array) -> State:
-    node = np.zeros((5, n), dtype=np.int64)
-    node[PI] = node[S_PREV] = node[NEXT] = np.arange(n)
-    edge = np.zeros((0, 0), dtype=np.int8)
+def _blank(matrices: Array, kind: int) -> State:
+    """State of every graph before the first step, with a leading axis for graphs."""
+    count, n = matrices.shape[:2]
+    rows, scalars = _ROWS[kind]
+    node = np.zeros((count, rows, n), dtype=np.int32)
+    node[:, [row for row in (PI, S_PREV, NEXT) if row < rows]] = np.arange(n)
+    edge = np.zeros((count, 0, 0), dtype=np.int8)
     if kind == BRIDGES:
-        edge = ((A + np.eye(n)) != 0).astype(np.int8) - np.int8(1)
-    return State(node, np.zeros((4, n)), edge, np.zeros(6, dtype=np.int64), np.zeros(1))
+        edge = ((matrices + np.eye(n)) != 0).astype(np.int8) - np.int8(1)
+    return State(node, np.zeros((count, scalars, n)), edge, np.zeros((count, 6), dtype=np.int64), np.zeros((count, 1)))
 
 
-def _empty(capacity: int, n: int, kind: int) -> State:
+def _empty(count: int, capacity: int, n: int, kind: int) -> State:
+    """Room for the records of every graph, with leading axes for graphs and time."""
     edges = (n, n) if kind == BRIDGES else (0, 0)
+    rows, scalars = _ROWS[kind]
+    # Half of the time goes to fresh memory: no more of it than need be.
+    integers = np.int16 if n < 1 << 15 else np.int32
     return State(
-        np.empty((capacity, 5, n), dtype=np.int32),
-        np.empty((capacity, 4, n)),
-        np.empty((capacity, *edges), dtype=np.int8),
-        np.empty((capacity, 6), dtype=np.int64),
-        np.empty((capacity, 1)),
+        np.empty((count, capacity, rows, n), dtype=integers),
+        np.empty((count, capacity, scalars, n)),
+        np.empty((count, capacity, *edges), dtype=np.int8),
+        np.empty((count, capacity, 6), dtype=integers),
+        np.empty((count, capacity, 1)),
     )
+
+
+@njit(cache=True)
+def _run_all(matrices, roots, kind, states, records, lengths):  # type: ignore[no-untyped-def]
+    """Run an algorithm on every graph: one call for many, as what a call costs is more than a small graph's search."""
+    for graph in range(len(matrices)):
+        state = State(
+            states.node[graph], states.scalar[graph], states.edge[graph], states.at[graph], states.clock[graph]
+        )
+        record = State(
+            records.node[graph], records.scalar[graph], records.edge[graph], records.at[graph], records.clock[graph]
+        )
+        lengths[graph] = _run(matrices[graph], roots[graph], kind, state, record)
 
 
 @njit(cache=True)
@@ -168,12 +249,20 @@ def _run(A, roots, kind, state, record):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _push(state, record, length):  # type: ignore[no-untyped-def]
+    # Element by element: assigning slices costs more than these few numbers.
     if length < len(record.at):
-        record.node[length] = state.node
-        record.scalar[length] = state.scalar
-        record.edge[length] = state.edge
-        record.at[length] = state.at
-        record.clock[length] = state.clock
+        for row in range(state.node.shape[0]):
+            for v in range(state.node.shape[1]):
+                record.node[length, row, v] = state.node[row, v]
+        for row in range(state.scalar.shape[0]):
+            for v in range(state.scalar.shape[1]):
+                record.scalar[length, row, v] = state.scalar[row, v]
+        for u in range(state.edge.shape[0]):
+            for v in range(state.edge.shape[1]):
+                record.edge[length, u, v] = state.edge[u, v]
+        for place in range(len(state.at)):
+            record.at[length, place] = state.at[place]
+        record.clock[length, 0] = state.clock[0]
     return length + 1
 
 

@@ -1,0 +1,334 @@
+"""Claims C5 and C8: what gradients say of pairs of algorithms, beside networks that were really trained on the pairs.
+
+One network of all algorithms gives gradients; logistic regressions on them estimate how each algorithm fares with each
+other one. The same pairs are then fine-tuned from that network, and trained from scratch.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch.nn.functional import softplus
+from torch.utils.flop_counter import FlopCounterMode
+
+from reprise.algorithmic_reasoning.autobrane import estimate_affinity
+from reprise.algorithmic_reasoning.experiments.authors_trees import edge_transformer_tree
+from reprise.algorithmic_reasoning.experiments.networks import graphs_of, seeded
+from reprise.algorithmic_reasoning.linearisation import gradient_features, margins, names_of
+from reprise.algorithmic_reasoning.losses import loss
+from reprise.algorithmic_reasoning.network import Reasoner
+from reprise.algorithmic_reasoning.sampling import FAMILIES, sample
+from reprise.algorithmic_reasoning.training import fit
+from reprise.algorithmic_reasoning.trajectories import Trajectories
+from reprise.core import Claim, Context, Experiment, RowsMissing, at_least, beats, values
+from reprise.core.figures import COLOURS, MARKERS
+from reprise.tasks import all_pairs, partition
+
+TREE_LAYER = 2  # of the authors' tree, where {bfs, bellman_ford} stand together and apart from the rest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The network, the estimate, and the trainings that it is compared with."""
+
+    algorithms: tuple[str, ...] = ("bfs", "bellman_ford", "mst_prim", "dfs")
+    processor: str = "gmpnn"
+    hidden: int = 32
+    layers: int = 2
+    projection: int | None = None
+    nodes: int = 8
+    lr: float = 1e-3
+    rounds: int = 20  # of the network whose gradients are taken, and of a pair from scratch
+    tuning: int = 8  # rounds of fine-tuning on a pair
+    groups: int = 3  # into which the estimated affinity is split
+    graphs: int = 4  # per algorithm, for gradients; as many again to score on
+    rows: int = 40  # predictions of a graph, at most
+    dim: int = 400
+    ridge: float = 1e3  # of the sum of losses
+    trials: int = 3
+
+
+def cells(settings: Settings) -> Iterator[dict[str, Any]]:
+    """One seed."""
+    for trial in range(settings.trials):
+        yield {"trial": trial}
+
+
+def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
+    """For every ordered pair: the estimated score, and those after fine-tuning and after training from scratch."""
+    names, device = settings.algorithms, context.device
+    options: dict[str, Any] = {"nodes": settings.nodes, "lr": settings.lr, "validate_every": 0}
+
+    def network(tasks: tuple[str, ...]) -> Reasoner:
+        return seeded(
+            tasks,
+            context.seed,
+            device,
+            processor=settings.processor,
+            hidden=settings.hidden,
+            layers=settings.layers,
+            projection=settings.projection,
+        )
+
+    def paths(label: str) -> dict[str, Trajectories]:
+        seed = context.shared_seed(label, cell["trial"])
+        return {
+            n: sample(n, nodes=settings.nodes, samples=settings.graphs, seed=seed, p=FAMILIES[n].training_p).to(device)
+            for n in names
+        }
+
+    fitted, held = paths("fitted"), paths("held out")
+    start = time.perf_counter()
+    base = network(names)
+    fit(base, steps=settings.rounds, generator=graphs_of(context.seed), **options)
+    shared: dict[str, Any] = {"dim": settings.dim, "rows": settings.rows, "seed": 0}
+    features = {n: gradient_features(base, fitted[n], **shared) for n in names}
+    validation = {n: gradient_features(base, held[n], **shared) for n in names}
+    pairs = all_pairs(names)
+    with FlopCounterMode(display=False) as fits:
+        affinity = estimate_affinity(features, subsets=pairs, ridge=settings.ridge, validation=validation)
+    search_seconds = time.perf_counter() - start
+    rows: list[dict[str, Any]] = []
+    start = time.perf_counter()
+    for index, pair in enumerate(combinations(names, 2)):
+        tuned = copy.deepcopy(base)
+        own = names_of(tuned, pair)
+        fit(tuned, steps=settings.tuning, tasks=pair, parameters=own, generator=graphs_of(context.seed + 1), **options)
+        fresh = network(pair)
+        fit(fresh, steps=settings.rounds, generator=graphs_of(context.seed + 1), **options)
+        for name, partner in (pair, pair[::-1]):
+            rows.append(
+                {
+                    "part": "pair",
+                    "algorithm": name,
+                    "partner": partner,
+                    "estimated": float(affinity.outcomes[index, names.index(name)]),
+                    "tuned": mean_score(tuned, held[name]),
+                    "trained": mean_score(fresh, held[name]),
+                }
+            )
+        context.progress(index + 1, len(pairs))
+    pair_seconds = time.perf_counter() - start
+    update = {name: update_flops(base, fitted[name]) for name in names}
+    gradients = sum(gradient_flops(base, fitted[name], shared) for name in names) * 2 * settings.graphs
+    rows.append(
+        {
+            "part": "cost",
+            "search_flops": settings.rounds * sum(update.values()) + gradients + fits.get_total_flops(),
+            "full_flops": settings.rounds * sum(update[name] for pair in combinations(names, 2) for name in pair),
+            "search_seconds": search_seconds,
+            "full_seconds": pair_seconds,
+            "agreement": agreement(affinity.symmetric().matrix, names, settings.groups),
+            "chance": chance(names, settings.groups),
+        }
+    )
+    return rows
+
+
+@torch.no_grad()
+def mean_score(model: Reasoner, paths: Trajectories) -> float:
+    """Minus the mean logistic loss of margins: what the estimate predicts."""
+    model.eval()
+    values_, signs = margins(model(paths), paths)
+    return -float(softplus(-signs * values_).mean())
+
+
+def update_flops(model: Reasoner, paths: Trajectories) -> float:
+    """Floating-point operations of one update with four graphs."""
+    batch = paths.select(slice(0, 4))
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(loss(model(batch), batch))
+    model.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def gradient_flops(model: Reasoner, paths: Trajectories, options: Mapping[str, Any]) -> float:
+    """Floating-point operations of the projected gradients of one graph."""
+    with FlopCounterMode(display=False) as counter:
+        gradient_features(model, paths.select([0]), **options)
+    return float(counter.get_total_flops())
+
+
+def tree_labels(names: tuple[str, ...]) -> list[int]:
+    """Groups of the authors' tree at the layer that is compared."""
+    return [edge_transformer_tree().module(TREE_LAYER, name) for name in names]
+
+
+def agreement(matrix: np.ndarray[Any, Any], names: tuple[str, ...], groups: int) -> float:
+    """Normalised mutual information of the groups that an affinity gives with those of the authors' tree."""
+    from sklearn.metrics import normalized_mutual_info_score
+
+    return float(normalized_mutual_info_score(tree_labels(names), partition(matrix, k=groups).labels))
+
+
+def chance(names: tuple[str, ...], groups: int) -> float:
+    """Mean of that agreement over all ways to split the algorithms into as many groups."""
+    from sklearn.metrics import normalized_mutual_info_score
+
+    def splits(count: int) -> Iterator[tuple[int, ...]]:
+        """Labels in order of first appearance, so that each partition comes once."""
+        if count == 0:
+            yield ()
+            return
+        for labels in splits(count - 1):
+            for label in range(min(max(labels, default=-1) + 2, groups)):
+                yield (*labels, label)
+
+    found = [labels for labels in splits(len(names)) if max(labels) == groups - 1]
+    return float(np.mean([normalized_mutual_info_score(tree_labels(names), labels) for labels in found]))
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Estimated against measured gains of pairs, and the estimated affinity."""
+    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.3), width_ratios=(1.25, 1))
+    pairs = centred(table)
+    for index, (kind, label) in enumerate((("tuned", "fine-tuned"), ("trained", "from scratch"))):
+        part = standardised(pairs, kind)
+        axes[0].plot(
+            standardised(pairs, "estimated"),
+            part,
+            MARKERS[index],
+            ls="",
+            color=COLOURS[index],
+            mfc="none" if index else COLOURS[index],
+            label=label,
+        )
+    axes[0].axline((0, 0), slope=1, color="#777777", lw=1, ls=":")
+    axes[0].set(xlabel="estimated gain from a partner, s.d.", ylabel="gain from really training, s.d.")
+    axes[0].legend()
+    names = list(dict.fromkeys(pairs["algorithm"]))
+    means = pairs.pivot_table(index="algorithm", columns="partner", values="estimated").loc[names, names]
+    scale = float(np.nanmax(np.abs(means)))
+    image = axes[1].imshow(means, cmap="PuOr", vmin=-scale, vmax=scale)
+    short = [name.replace("_", " ") for name in names]
+    axes[1].set_xticks(range(len(names)), short, rotation=45, ha="right", fontsize=8)
+    axes[1].set_yticks(range(len(names)), short, fontsize=8)
+    axes[1].set(xlabel="trained with", ylabel="scored on")
+    axes[1].grid(visible=False)
+    figure.colorbar(image, ax=axes[1], label="estimated gain, nats", shrink=0.8)
+    return figure
+
+
+def centred(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores of pairs less the algorithm's mean over its partners, so that no algorithm's difficulty is left in "
+    "them."""
+    pairs = table[table["part"] == "pair"].copy()
+    if pairs.empty:
+        raise RowsMissing("the table has no pairs")
+    for column in ("estimated", "tuned", "trained"):
+        scores = pairs[column].astype(float)
+        pairs[column] = scores - scores.groupby([pairs["trial"], pairs["algorithm"]]).transform("mean")
+    return pairs
+
+
+def standardised(pairs: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Gains in units of their spread within each trial and algorithm."""
+    return pairs[column] / pairs.groupby(["trial", "algorithm"])[column].transform("std")
+
+
+def correlation(column: str) -> Any:
+    """Spearman's correlation of estimated gains with measured ones, within algorithms, one value per trial."""
+
+    def quantity(table: pd.DataFrame) -> pd.Series[float]:
+        pairs = centred(table)
+        pairs["x"], pairs["y"] = standardised(pairs, "estimated"), standardised(pairs, column)
+        return pairs.groupby("trial")[["x", "y"]].apply(lambda part: part["x"].corr(part["y"], method="spearman"))
+
+    return quantity
+
+
+def better_than_chance(table: pd.DataFrame) -> pd.Series[float]:
+    """Agreement with the authors' tree less that of a random split."""
+    cost = table[table["part"] == "cost"].set_index("trial")
+    return cost["agreement"].astype(float) - cost["chance"].astype(float)
+
+
+def cost(column: str) -> Any:
+    """A column of the rows of costs."""
+    return values(column, {"part": "cost"})
+
+
+EXPERIMENT = Experiment(
+    name="affinity",
+    title="Pairs of algorithms: estimated from gradients, and trained",
+    scales={
+        "smoke": Settings(
+            algorithms=("bfs", "bellman_ford", "mst_prim"),
+            hidden=8,
+            nodes=5,
+            rounds=3,
+            tuning=1,
+            groups=2,
+            graphs=3,
+            rows=10,
+            dim=20,
+            trials=1,
+        ),
+        "laptop": Settings(),
+        "gpu": Settings(hidden=96, layers=3, nodes=16, rounds=400, tuning=50, projection=16),
+        "paper": Settings(
+            processor="mpnn",
+            hidden=192,
+            layers=5,
+            nodes=16,
+            rounds=10_000,
+            tuning=500,
+            lr=2.5e-4,
+            graphs=50,
+            projection=16,
+        ),
+    },
+    cells=cells,
+    measure=measure,
+    plot=plot,
+    timings=("search_seconds", "full_seconds"),
+    claims=[
+        Claim(
+            "C5",
+            "finding out which algorithms get on takes less arithmetic than training them together in every "
+            "combination "
+            "(shown: ratio of floating-point operations)",
+            "Figure on runtime: 77.2 against 148.5 GPU hours of LearningToBranch",
+            "1.9 times less time",
+            "direction",
+            beats(cost("search_flops"), cost("full_flops")),
+        ),
+        Claim(
+            "C8",
+            "estimated gains from partners rank pairs as fine-tuning does (shown: Spearman's correlation within "
+            "algorithms)",
+            "abstract; Section 3",
+            None,
+            "direction",
+            at_least(correlation("tuned"), 1e-9),
+        ),
+        Claim(
+            "C8b",
+            "estimated gains from partners rank pairs as training from scratch does (shown: likewise)",
+            "abstract; Section 3",
+            None,
+            "direction",
+            at_least(correlation("trained"), 1e-9),
+        ),
+        Claim(
+            "C8c",
+            "groups from estimated affinities agree with the paper's tree better than random ones (shown: normalised "
+            "mutual "
+            "information, less that of a random split)",
+            "Figure of the tree",
+            None,
+            "direction",
+            at_least(better_than_chance, 1e-9),
+        ),
+    ],
+)
