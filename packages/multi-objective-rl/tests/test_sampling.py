@@ -1,4 +1,4 @@
-"""Environments, transitions and advantages: truncation bootstraps, termination does not, resets are never seen as s'."""
+"""Environments, transitions, advantages: truncation bootstraps, termination does not, a reset is never seen as s'."""
 
 import gymnasium
 import numpy as np
@@ -177,13 +177,13 @@ def test_tasks_that_do_not_fit_are_refused(tasks, message):
 def test_wrong_kinds_are_refused():
     with pytest.raises(TypeError, match="tasks must be a list of Task, got Task"):
         check_tasks(cartpole("a"))
-    with pytest.raises(TypeError, match="must return a gymnasium.Env, got int"):
+    with pytest.raises(TypeError, match=r"must return a gymnasium\.Env, got int"):
         check_tasks([Task("a", lambda: 3)])
     with pytest.raises(TypeError, match="make must be a function"):
         Task("a", 3)
     with pytest.raises(ValueError, match="env_id must be registered"):
         tasks_from_env("NoSuch-v0", {"a": {}})
-    with pytest.raises(ValueError, match="physics must be among .*, got wind"):
+    with pytest.raises(ValueError, match=r"physics must be among .*, got wind"):
         cartpole("a", wind=3)
     with pytest.raises(ValueError, match="length must be finite, above 0, got -1"):
         cartpole("a", length=-1)
@@ -195,7 +195,9 @@ def test_wrong_kinds_are_refused():
 
 def test_numpy_seeds_give_what_python_seeds_give():
     assert cartpole_tasks(np.int64(2), generator=np.uint8(3))[1].settings == cartpole_tasks(2, generator=3)[1].settings
-    assert torch.equal(*(Sampler([cartpole("a")], generator=s).sample(*_pair(), 4)[0].actions for s in (3, np.int32(3))))
+    assert torch.equal(
+        *(Sampler([cartpole("a")], generator=s).sample(*_pair(), 4)[0].actions for s in (3, np.int32(3)))
+    )
 
 
 def _pair():

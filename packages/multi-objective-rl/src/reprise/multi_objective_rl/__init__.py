@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         normalised_mutual_information,
         random_groups,
     )
-    from reprise.multi_objective_rl.cartpole import cartpole, cartpole_families, cartpole_tasks
+    from reprise.multi_objective_rl.cart_poles import cartpole, cartpole_families, cartpole_tasks
     from reprise.multi_objective_rl.contextual import paco, soft_modularization
     from reprise.multi_objective_rl.curvature import generalization_bound, hessian_trace, policy_hessian
     from reprise.multi_objective_rl.environments import highway_tasks, lunar_lander_tasks, metaworld_mt10
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from reprise.multi_objective_rl.maml import maml_adapt, maml_train
     from reprise.multi_objective_rl.policy import Critic, Policy
     from reprise.multi_objective_rl.ppo import PPOConfig, Trained, train
-    from reprise.multi_objective_rl.preferences import expected_utility, hypervolume, preferences, simplex_weights
     from reprise.multi_objective_rl.routing import TrajectoryClassifier
     from reprise.multi_objective_rl.sampling import Sampler, Transitions, generalised_advantages
     from reprise.multi_objective_rl.stability import stability_report
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         surrogate_features,
     )
     from reprise.multi_objective_rl.tasks import Task, tasks_from_env, vector_env
+    from reprise.multi_objective_rl.vector_rewards import expected_utility, hypervolume, preferences, simplex_weights
 
 _HOMES = {
     "atlas": ["PreferenceAtlas"],
@@ -50,7 +50,7 @@ _HOMES = {
         "normalised_mutual_information",
         "random_groups",
     ],
-    "cartpole": ["cartpole", "cartpole_families", "cartpole_tasks"],
+    "cart_poles": ["cartpole", "cartpole_families", "cartpole_tasks"],
     "contextual": ["paco", "soft_modularization"],
     "curvature": ["generalization_bound", "hessian_trace", "policy_hessian"],
     "environments": ["highway_tasks", "lunar_lander_tasks", "metaworld_mt10"],
@@ -60,7 +60,7 @@ _HOMES = {
     "maml": ["maml_adapt", "maml_train"],
     "policy": ["Critic", "Policy"],
     "ppo": ["PPOConfig", "Trained", "train"],
-    "preferences": ["expected_utility", "hypervolume", "preferences", "simplex_weights"],
+    "vector_rewards": ["expected_utility", "hypervolume", "preferences", "simplex_weights"],
     "routing": ["TrajectoryClassifier"],
     "sampling": ["Sampler", "Transitions", "generalised_advantages"],
     "stability": ["stability_report"],

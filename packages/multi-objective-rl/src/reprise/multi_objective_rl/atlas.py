@@ -16,8 +16,8 @@ import numpy.typing as npt
 from reprise.multi_objective_rl.evaluation import evaluate
 from reprise.multi_objective_rl.grouped import GroupedPolicies
 from reprise.multi_objective_rl.policy import Policy
-from reprise.multi_objective_rl.preferences import expected_utility, hypervolume, simplex_weights
 from reprise.multi_objective_rl.validation import real_array
+from reprise.multi_objective_rl.vector_rewards import expected_utility, hypervolume, simplex_weights
 
 Array = npt.NDArray[np.float64]
 
@@ -37,9 +37,7 @@ class PreferenceAtlas:
     returns: Array
 
     @classmethod
-    def chart(
-        cls, team: GroupedPolicies, *, episodes: int = 16, generator: np.random.Generator | int = 0
-    ) -> Self:
+    def chart(cls, team: GroupedPolicies, *, episodes: int = 16, generator: np.random.Generator | int = 0) -> Self:
         """Measure the vector returns of the groups' policies.
 
         Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ from reprise.multi_objective_rl.validation import numpy_generator, whole_number
 from reprise.tasks import Partition, Subsets, measure_subsets, partition
 
 
-def given_groups(names: Sequence[str], labels: npt.ArrayLike) -> Partition:
+def given_groups(names: Sequence[Hashable], labels: npt.ArrayLike) -> Partition:
     """A partition from labels, one for each task; groups are numbered by their first task."""
     labels = np.asarray(labels)
     if labels.shape != (len(names),):
@@ -29,7 +28,7 @@ def given_groups(names: Sequence[str], labels: npt.ArrayLike) -> Partition:
     return Partition(tuple(names), numbered, float("nan"))
 
 
-def random_groups(names: Sequence[str], k: int, *, generator: np.random.Generator | int = 0) -> Partition:
+def random_groups(names: Sequence[Hashable], k: int, *, generator: np.random.Generator | int = 0) -> Partition:
     """k random groups whose sizes differ by at most one.
 
     Examples
@@ -88,8 +87,8 @@ def fine_tuned_outcomes(
     def outcome(names: tuple[Hashable, ...], seed: int) -> dict[Hashable, float]:
         chosen = [by_name[name] for name in names]
         tuned = train(chosen, steps=steps_per_task * len(chosen), policy=meta, config=config, generator=seed)
-        found: Any = evaluate(tuned.policy, chosen, episodes, generator=seed).per_task()
-        return found
+        found = evaluate(tuned.policy, chosen, episodes, generator=seed)
+        return dict(zip(names, found.returns.mean(axis=1).tolist()))
 
     seed = int(numpy_generator(generator).integers(2**31))
     return measure_subsets(outcome, subsets, seed=seed, workers=workers, progress=progress)

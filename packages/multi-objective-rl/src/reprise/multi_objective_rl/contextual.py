@@ -51,7 +51,13 @@ def soft_modularization(
     names = [task.name for task in tasks]
     probe = Policy(spaces.observation_space, spaces.action_space, (1,), names)
     network = SoftModules(
-        probe.observation_size, len(names), probe.outputs_size, depth=depth, modules=modules, width=width, generator=generator
+        probe.observation_size,
+        len(names),
+        probe.outputs_size,
+        depth=depth,
+        modules=modules,
+        width=width,
+        generator=generator,
     )
     return Policy(spaces.observation_space, spaces.action_space, (), names, network=network)
 
@@ -178,8 +184,12 @@ class ComposedLayers(nn.Module):
         self.observation_size = sizes[0]
         copies = [layers(sizes, 0.01, generator) for _ in range(sets)]
         linear = [[layer for layer in copy if isinstance(layer, nn.Linear)] for copy in copies]
-        self.weights = nn.ParameterList(torch.stack([each[i].weight.detach() for each in linear]) for i in range(len(linear[0])))
-        self.biases = nn.ParameterList(torch.stack([each[i].bias.detach() for each in linear]) for i in range(len(linear[0])))
+        self.weights = nn.ParameterList(
+            torch.stack([each[i].weight.detach() for each in linear]) for i in range(len(linear[0]))
+        )
+        self.biases = nn.ParameterList(
+            torch.stack([each[i].bias.detach() for each in linear]) for i in range(len(linear[0]))
+        )
         noise = torch.randn(tasks, sets, generator=torch_generator(generator))
         self.mixture = nn.Parameter(1 / sets + 0.1 * noise)
 
@@ -189,6 +199,8 @@ class ComposedLayers(nn.Module):
         values = inputs[..., : self.observation_size]
         for index, (weights, biases) in enumerate(zip(self.weights, self.biases)):
             each = torch.einsum("...i,koi->...ko", values, weights) + biases
-            values = torch.einsum("...k,...ko->...o", shares, each)  # linear in the parameters: mix outputs, not weights
+            values = torch.einsum(
+                "...k,...ko->...o", shares, each
+            )  # linear in the parameters: mix outputs, not weights
             values = values.tanh() if index < len(self.weights) - 1 else values
         return values

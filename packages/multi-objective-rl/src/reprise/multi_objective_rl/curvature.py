@@ -134,8 +134,8 @@ def generalization_bound(trace: float, radius: float, count: int, loss_bound: fl
 
     Notes
     -----
-    The shape of the group's earlier bounds (Zhang, Li and Ju 2024), (1 + ε) L̂ + (1 + ε) √(C Tr r² / N) + O(N^(-3/4)), without
-    the constants of the AAAI theorem.
+    The shape of the group's earlier bounds (Zhang, Li and Ju 2024), (1 + ε) L̂ + (1 + ε) √(C Tr r² / N) + O(N^(-3/4)),
+    without the constants of the AAAI theorem.
 
     Examples
     --------

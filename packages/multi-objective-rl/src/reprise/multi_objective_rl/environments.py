@@ -5,12 +5,9 @@ Nothing is imported before a task is made. The ranges are our choice; the paper'
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from typing import Any
 
-import gymnasium
-
+from reprise.multi_objective_rl.extras import maker
 from reprise.multi_objective_rl.tasks import Task
 from reprise.multi_objective_rl.validation import numpy_generator, whole_number
 
@@ -50,7 +47,7 @@ def lunar_lander_tasks(count: int = 10, *, generator: Any = 0, prefix: str = "la
             "enable_wind": True,
             "wind_power": float(generator.uniform(0, 15)),
         }
-        tasks.append(Task(f"{prefix} {index}", _maker("LunarLander-v3", "box2d", "Box2D", **options), options))
+        tasks.append(Task(f"{prefix} {index}", maker("LunarLander-v3", "Box2D", "box2d", **options), options))
     return tasks
 
 
@@ -76,7 +73,9 @@ def highway_tasks(count: int = 10, *, generator: Any = 0, prefix: str = "highway
             "vehicles_density": float(generator.uniform(0.5, 2)),
             "lanes_count": int(generator.integers(2, 5)),
         }
-        tasks.append(Task(f"{prefix} {index}", _maker("highway-fast-v0", "highway", "highway_env", config=config), config))
+        tasks.append(
+            Task(f"{prefix} {index}", maker("highway-fast-v0", "highway_env", "highway", config=config), config)
+        )
     return tasks
 
 
@@ -95,19 +94,6 @@ def metaworld_mt10(*, seed: int = 0) -> list[Task]:
     """
     seed = whole_number("seed", seed, minimum=0)
     return [
-        Task(name, _maker("Meta-World/MT1", "metaworld", "metaworld", env_name=name, seed=seed), {"env_name": name})
+        Task(name, maker("Meta-World/MT1", "metaworld", "metaworld", env_name=name, seed=seed), {"env_name": name})
         for name in MT10
     ]
-
-
-def _maker(env_id: str, extra: str, module: str, **options: Any) -> Callable[[], gymnasium.Env[Any, Any]]:
-    def make() -> gymnasium.Env[Any, Any]:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{env_id} needs the extra {extra!r}: install reprise-multi-objective-rl[{extra}] ({error})"
-            ) from error
-        return gymnasium.make(env_id, disable_env_checker=True, **options)
-
-    return make

@@ -9,7 +9,7 @@ Algorithms 1 and 2.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -100,7 +100,7 @@ class PolicyGradEx:
     """
 
     affinity_: Affinity
-    features_: dict[str, TaskFeatures]
+    features_: dict[Hashable, TaskFeatures]
     transitions_: Transitions
     fits_: SubsetFits
 
@@ -207,7 +207,7 @@ class PolicyGradEx:
         """
         fits = self._fit_one(subset)
         scores = self._score(fits, members_only=False)[0]
-        return dict(zip(self.features_, scores.tolist()))
+        return dict(zip(map(str, self.features_), scores.tolist()))
 
     def partition(self, k: int | None = None, ridge: float | None = None) -> Partition:
         """Groups by the semidefinite relaxation, for a number of groups or a penalty on it.
@@ -293,7 +293,7 @@ class PolicyGradEx:
             found._statistics = self._statistics.joined(_only(logistic_statistics(pair), task.name))
         old = self.affinity_.subsets
         share = old.members.sum() / len(self.tasks_)  # subsets that hold a task, on average
-        new = _subsets_with(task.name, tuple(features), self.size, round(float(share)), generator)
+        new = _subsets_with(task.name, tuple(map(str, features)), self.size, round(float(share)), generator)
         fits = found._fit(features, new, found._statistics)
         before = np.hstack([self.affinity_.outcomes, np.full((len(old), 1), np.nan)])
         members = np.vstack([np.hstack([old.members, np.zeros((len(old), 1), dtype=bool)]), new.members])
@@ -318,7 +318,7 @@ class PolicyGradEx:
         return transitions
 
     def _fit(
-        self, features: dict[str, TaskFeatures], subsets: Subsets, statistics: TaskStatistics | None
+        self, features: dict[Hashable, TaskFeatures], subsets: Subsets, statistics: TaskStatistics | None
     ) -> SubsetFits:
         # reprise.tasks penalises (ridge / 2) ‖v‖²
         return fit_logistic(features, subsets, ridge=2 * self.ridge, exact=self.exact, statistics=statistics)
@@ -339,7 +339,9 @@ class PolicyGradEx:
             where = np.flatnonzero(fits.subsets.members[row]) if members_only else np.arange(scores.shape[1])
             played = [self.tasks_[index] for index in where]
             seed = 0  # the same initial states for all subsets: their differences are of policies
-            scores[row, where] = evaluate(self._moved(coefficients), played, self.episodes, generator=seed).returns.mean(1)
+            scores[row, where] = evaluate(
+                self._moved(coefficients), played, self.episodes, generator=seed
+            ).returns.mean(1)
         return scores
 
     def _change(self, coefficients: Tensor) -> Tensor:
@@ -367,16 +369,12 @@ def _only(statistics: TaskStatistics, name: str) -> TaskStatistics:
     )
 
 
-def _subsets_with(
-    name: str, names: tuple[str, ...], size: int, count: int, generator: np.random.Generator
-) -> Subsets:
+def _subsets_with(name: str, names: tuple[str, ...], size: int, count: int, generator: np.random.Generator) -> Subsets:
     """Different random subsets that hold one task, and every pair with it at least once."""
     others = [other for other in names if other != name]
     if size == 2:
         return given_subsets(names, [(name, other) for other in others])
-    drawn = random_subsets(
-        others, count=max(1, count), size=size - 1, seed=int(generator.integers(2**31)), cover=False
-    )
+    drawn = random_subsets(others, count=max(1, count), size=size - 1, seed=int(generator.integers(2**31)), cover=False)
     rest = [list(part) for part in drawn]
     for other in others:
         if not any(other in part for part in rest):

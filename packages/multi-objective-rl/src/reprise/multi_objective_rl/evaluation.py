@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +96,7 @@ def evaluate(
     episodes, limit = whole_number("episodes", episodes), whole_number("limit", limit)
     generator = numpy_generator(generator)
     names = [task.name for task in tasks]
-    env = vector_env(tasks, episodes)
+    env: Any = vector_env(tasks, episodes)
     context = policy.context([name for name in names for _ in range(episodes)])
     draws = torch_generator(generator, policy.shift.device)
     count = env.num_envs
@@ -145,7 +146,9 @@ def _info(infos: dict[str, object], key: str, count: int) -> Array | None:
     places = [part for part in (infos, infos.get("final_info")) if isinstance(part, dict) and key in part]
     found: Array | None = None
     for part in places:
-        given = np.asarray(part[key].tolist() if getattr(part[key], "dtype", None) == object else part[key], dtype=float)
+        given = np.asarray(
+            part[key].tolist() if getattr(part[key], "dtype", None) == np.dtype(object) else part[key], dtype=float
+        )
         mask = np.asarray(part.get(f"_{key}", np.ones(count, dtype=bool)))
         if found is None:
             found = np.full_like(given, np.nan)

@@ -198,7 +198,9 @@ class GroupedPolicies:
             return (classifier or self.classifier(generator=seed)).predict(tasks, generator=generator)
         seed = int(generator.integers(2**31))
         if method == "best_return":
-            scores = [evaluate(member.policy, tasks, episodes, generator=seed).returns.mean(1) for member in self.members]
+            scores = [
+                evaluate(member.policy, tasks, episodes, generator=seed).returns.mean(1) for member in self.members
+            ]
         else:
             scores = [initial_values(member, tasks, episodes, seed) for member in self.members]
         return np.stack(scores).argmax(axis=0)

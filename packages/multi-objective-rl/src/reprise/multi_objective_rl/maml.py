@@ -172,7 +172,9 @@ def _through_inner_step(policy: Policy, before: Transitions, gradients: Values, 
     found: dict[str, list[Tensor]] = {name: [] for name in start}
     for index, name in enumerate(before.names):
         part = before.of(name)
-        curvature = Hessian.of(lambda values, part=part: _gain(policy, values, part), start, strategy="reverse-over-reverse", check=False)
+        curvature = Hessian.of(
+            lambda values, part=part: _gain(policy, values, part), start, strategy="reverse-over-reverse", check=False
+        )
         vector = {key: value[index] for key, value in gradients.items()}
         product = curvature @ vector
         for key, value in vector.items():

@@ -1,8 +1,8 @@
 """Policies and critics: small networks over flat observations, with what PPO and gradient estimation need of them.
 
-A policy's network gives the parameters of a distribution over actions: logits for discrete ones, means and logarithms
-of standard deviations for continuous ones (which do not depend on the state, are not squashed, and are parameters of the
-policy like all others).
+A policy's network gives the parameters of a distribution over actions: logits for discrete ones; means and logarithms
+of standard deviations for continuous ones, which do not depend on the state and are parameters like all others. Actions
+are not squashed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Self
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,6 +22,7 @@ from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from reprise.multi_objective_rl.validation import float_tensor, numpy_generator, torch_generator, whole_number
 
+skip_init: Any = nn.utils.skip_init  # untyped in torch
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -54,8 +55,7 @@ class Policy(nn.Module):
 
     Examples
     --------
-    >>> env = gymnasium.make("CartPole-v1")
-    >>> policy = Policy(env.observation_space, env.action_space)
+    >>> policy = Policy(spaces.Box(-1, 1, (4,)), spaces.Discrete(2))
     >>> policy.log_prob(np.zeros((3, 4)), [0, 1, 1]).shape
     torch.Size([3])
     """
@@ -92,7 +92,7 @@ class Policy(nn.Module):
         self.register_buffer("spread", torch.ones(self.observation_size))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Parameters of the distribution, shape (..., A) or (..., 2a): logits, or means and logarithms of deviations."""
+        """Parameters of the distribution, (..., A) or (..., 2a): logits, or means and logarithms of deviations."""
         outputs: Tensor = self.network(normalised(observations, self.shift, self.spread))
         if self.discrete:
             return outputs
@@ -163,11 +163,13 @@ class Policy(nn.Module):
         """Actions as an environment takes them: clipped to a Box, counted from a Discrete space's start."""
         values = actions.cpu().numpy()
         if isinstance(self.action_space, spaces.Discrete):
-            return np.asarray(values + int(self.action_space.start))
+            counted: npt.NDArray[Any] = values + int(self.action_space.start)
+            return counted
         assert isinstance(self.action_space, spaces.Box)
         low, high = self.action_space.low.reshape(-1), self.action_space.high.reshape(-1)
         clipped = np.clip(values, low, high).astype(self.action_space.dtype)
-        return clipped.reshape(*values.shape[:-1], *self.action_space.shape)
+        shaped: npt.NDArray[Any] = clipped.reshape(*values.shape[:-1], *self.action_space.shape)
+        return shaped
 
     def context(self, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
         """One-hot rows of the tasks, to be appended to observations; None where tasks are not observed.
@@ -224,13 +226,13 @@ class Critic(nn.Module):
 
 
 def layers(sizes: Sequence[int], last_gain: float, generator: np.random.Generator | int) -> nn.Sequential:
-    """Linear layers with tanh between them, orthogonal weights (gain √2, at the end `last_gain`) and no bias at first."""
+    """Linear layers with tanh between them, orthogonal weights (gain √2, last: `last_gain`) and no bias at first."""
     draws = torch_generator(numpy_generator(generator))
     found: list[nn.Module] = []
-    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         last = index == len(sizes) - 2
         whole_number("hidden", outputs)
-        linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+        linear: nn.Linear = skip_init(nn.Linear, inputs, outputs)
         nn.init.orthogonal_(linear.weight, gain=last_gain if last else 2**0.5, generator=draws)
         nn.init.zeros_(linear.bias)
         found += [linear] if last else [linear, nn.Tanh()]

@@ -205,9 +205,7 @@ def _new_policy(spaces: Any, config: PPOConfig, generator: np.random.Generator) 
 
 
 def _new_critic(policy: Policy, config: PPOConfig, generator: np.random.Generator) -> Critic:
-    critic = Critic(
-        policy.inputs_size, config.hidden, observation_size=policy.observation_size, generator=generator
-    )
+    critic = Critic(policy.inputs_size, config.hidden, observation_size=policy.observation_size, generator=generator)
     critic.shift.copy_(policy.shift)
     critic.spread.copy_(policy.spread)
     return critic
@@ -226,7 +224,7 @@ def _update(
     entropies, divergences = [], []
     for _ in range(config.epochs):
         order = torch.randperm(count, generator=draws).to(transitions.tasks.device)
-        for rows in order.split(config.batch_size):
+        for rows in torch.split(order, config.batch_size):
             batch = transitions.select(rows)
             outputs = policy(batch.observations)
             log_ratio = policy.log_prob_of(outputs, batch.actions) - batch.log_probs

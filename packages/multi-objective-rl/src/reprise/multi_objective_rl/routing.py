@@ -1,9 +1,9 @@
-"""Ways to choose a group's policy without playing whole episodes: the critics' values, and a classifier of trajectories."""
+"""Ways to choose a group's policy without whole episodes: the critics' values, and a classifier of trajectories."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float64]
 
 def initial_values(member: Trained, tasks: Sequence[Task], states: int, seed: int) -> Array:
     """Mean of V(s₀) over initial states of each task, shape (n,)."""
-    env = vector_env(tasks, states)
+    env: Any = vector_env(tasks, states)
     seeds = np.random.default_rng(seed).integers(2**31, size=env.num_envs)
     observation, _ = env.reset(seed=[int(value) for value in seeds])
     env.close()
@@ -93,13 +93,11 @@ class TrajectoryClassifier:
             return np.full(len(tasks), self.only_)
         return np.asarray(self.model_.predict(self.features(tasks, 1, generator=generator)[:, 0]), dtype=np.int64)
 
-    def features(
-        self, tasks: Sequence[Task], trajectories: int, *, generator: np.random.Generator | int = 0
-    ) -> Array:
+    def features(self, tasks: Sequence[Task], trajectories: int, *, generator: np.random.Generator | int = 0) -> Array:
         """Features of trajectories, shape (n, trajectories, features)."""
         generator = numpy_generator(generator)
         policy = self.meta.policy
-        env = vector_env(tasks, whole_number("trajectories", trajectories))
+        env: Any = vector_env(tasks, whole_number("trajectories", trajectories))
         draws = torch_generator(generator, policy.shift.device)
         context = policy.context([task.name for task in tasks for _ in range(trajectories)])
         observation, _ = env.reset(seed=[int(seed) for seed in generator.integers(2**31, size=env.num_envs)])
@@ -110,7 +108,9 @@ class TrajectoryClassifier:
             with torch.no_grad():
                 action = policy.sample_of(policy(torch.from_numpy(inputs).to(policy.shift.device)), draws)
             observation, reward, terminated, truncated, _ = env.step(policy.for_environment(action))
-            one_hot = action.cpu() if not policy.discrete else torch.nn.functional.one_hot(action.cpu(), policy.outputs_size)
+            one_hot = (
+                action.cpu() if not policy.discrete else torch.nn.functional.one_hot(action.cpu(), policy.outputs_size)
+            )
             states.append(flat)
             actions.append(one_hot.double().numpy())
             rewards.append(np.asarray(reward, dtype=float)[:, None])

@@ -106,7 +106,7 @@ class Sampler:
         self.names = tuple(task.name for task in tasks)
         self.copies = whole_number("copies", copies)
         self.owners = np.repeat(np.arange(len(tasks)), self.copies)
-        self.env = vector_env(tasks, self.copies)
+        self.env: Any = vector_env(tasks, self.copies)  # its reset takes lists of seeds, whatever its type says
         self._draws = torch_generator(generator)
         seeds = [int(seed) for seed in generator.integers(2**31, size=self.env.num_envs)]
         self._observation = _flat(self.env.reset(seed=seeds)[0])
@@ -142,7 +142,9 @@ class Sampler:
         """
         device, count = policy.shift.device, self.env.num_envs
         context = policy.context([self.names[owner] for owner in self.owners])
-        draws = self._draws if device.type == "cpu" else torch_generator(np.random.default_rng(self._draws.seed()), device)
+        draws = (
+            self._draws if device.type == "cpu" else torch_generator(np.random.default_rng(self._draws.seed()), device)
+        )
         observations, actions, episodes = [], [], []
         rewards, terminated, truncated = (np.zeros((steps, count), dtype) for dtype in (np.float64, bool, bool))
         cut: list[tuple[int, Array, Array]] = []  # (step, environments, last observations) of truncated episodes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +57,9 @@ def stability_report(
         return stability(estimate.affinity_, ks=ks, samples=samples, seed=seed, progress=progress)
     matrices = []
     for sample in range(samples):
-        features = {name: _reweighted(task, generator) for name, task in estimate.features_.items()}
+        features: dict[Hashable, TaskFeatures] = {
+            name: _reweighted(task, generator) for name, task in estimate.features_.items()
+        }
         subsets = estimate.affinity_.subsets
         fits = fit_logistic(features, subsets, ridge=2 * estimate.ridge, exact=estimate.exact)
         affinity = affinity_matrix(linearised_scores(fits, features), subsets, target=estimate.target)

@@ -64,13 +64,16 @@ class PolicyStack(Policy):
     def gradients(self, transitions: Transitions) -> Values:
         """∇E[log π Â] of every task at its own parameters, stacked; advantages standardised in each task."""
         batch = transitions.standardised()
-        rows = [getattr(batch, name).unflatten(0, (self.count, -1)) for name in ("observations", "actions", "advantages")]
+        rows = [
+            getattr(batch, name).unflatten(0, (self.count, -1)) for name in ("observations", "actions", "advantages")
+        ]
 
         def gain(values: Values, observations: Tensor, actions: Tensor, advantages: Tensor) -> Tensor:
             outputs = self._call(values, observations)
             return (self.log_prob_of(outputs, actions) * advantages).mean()
 
-        return torch.func.vmap(torch.func.grad(gain))(self.values, *rows)
+        found: Values = torch.func.vmap(torch.func.grad(gain))(self.values, *rows)
+        return found
 
     def ascend(self, transitions: Transitions, rate: float) -> None:
         """One gradient step for every task."""

@@ -9,7 +9,8 @@ side of its advantage. Zhang, Duan, Ye and Zhang (2026), Algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from reprise.multi_objective_rl.policy import Policy
 from reprise.multi_objective_rl.sampling import Transitions
 from reprise.multi_objective_rl.validation import one_of, real_array
 from reprise.tasks import RandomProjection, TaskFeatures, parameter_count, sample_gradients
+
+jvp: Any = torch.autograd.functional.jvp  # untyped in torch
 
 
 def policy_gradients(
@@ -92,9 +95,11 @@ def surrogate_features(gradients: Tensor, advantages: Tensor) -> TaskFeatures:
     return TaskFeatures(gradients[kept], labels=chosen.sign(), weights=chosen.abs() * len(chosen) / len(advantages))
 
 
-def mean_policy_gradients(features: dict[str, TaskFeatures]) -> npt.NDArray[np.float64]:
+def mean_policy_gradients(features: Mapping[Hashable, TaskFeatures]) -> npt.NDArray[np.float64]:
     """Each task's policy gradient E[Â g], shape (n, d), in the order of the mapping."""
-    rows = [(task.features.double() * (task.weights * task.labels).double()[:, None]).mean(0) for task in features.values()]
+    rows = [
+        (task.features.double() * (task.weights * task.labels).double()[:, None]).mean(0) for task in features.values()
+    ]
     return torch.stack(rows).cpu().numpy()
 
 
@@ -167,7 +172,7 @@ def linearisation_error(
     buffers = {name: value.double() for name, value in policy.named_buffers()}
     count = parameter_count(policy)
     if direction is None:
-        drawn = (generator if isinstance(generator, np.random.Generator) else np.random.default_rng(generator))
+        drawn = generator if isinstance(generator, np.random.Generator) else np.random.default_rng(generator)
         direction = torch.from_numpy(drawn.standard_normal(count))
     if direction.shape != (count,):
         raise ValueError(f"direction must have shape ({count},), got {tuple(direction.shape)}")
@@ -183,7 +188,7 @@ def linearisation_error(
     for distance in lengths:
         change = tuple(_split(unit * size * distance, parameters).values())
         start = tuple(parameters.values())
-        here, slope = torch.autograd.functional.jvp(log_prob, start, change)
+        here, slope = jvp(log_prob, start, change)
         with torch.no_grad():
             there = log_prob(*(value + step for value, step in zip(start, change)))
         gap = there - here - slope
@@ -203,19 +208,19 @@ def moved(policy: Policy, change: Tensor) -> Policy:
     copy = policy.copy()
     with torch.no_grad():
         for parameter, part in zip(copy.parameters(), _split(change, dict(copy.named_parameters())).values()):
-            parameter += part
+            parameter.add_(part)
     return copy
 
 
 def _split(vector: Tensor, like: dict[str, Tensor]) -> dict[str, Tensor]:
     """A vector (p,) cut into the shapes of the parameters."""
-    parts = vector.split([value.numel() for value in like.values()])
+    parts = torch.split(vector, [value.numel() for value in like.values()])
     return {name: part.reshape(value.shape).to(value) for part, (name, value) in zip(parts, like.items())}
 
 
 def features_of(
     gradients: Tensor, transitions: Transitions, names: Sequence[Hashable] | None = None
-) -> dict[str, TaskFeatures]:
+) -> dict[Hashable, TaskFeatures]:
     """`surrogate_features` of each task, by name."""
     standardised = transitions.standardised()
     return {

@@ -22,7 +22,9 @@ def whole_number(name: str, value: Any, *, minimum: int = 1) -> int:
     return int(value)
 
 
-def real_number(name: str, value: Any, *, minimum: float = 0.0, maximum: float = math.inf, above: bool = False) -> float:
+def real_number(
+    name: str, value: Any, *, minimum: float = 0.0, maximum: float = math.inf, above: bool = False
+) -> float:
     """`value` as a finite float between `minimum` and `maximum` (above `minimum` where `above`)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")

@@ -34,8 +34,8 @@ def cartpole(name: str, **physics: float) -> Task:
     ----------
     name : str
     **physics
-        ``force_mag`` (newton; negative: actions are reversed), ``gravity`` (m/s²), ``length`` (half the pole's, metres),
-        ``masspole`` (kilograms). Those of CartPole-v1 by default.
+        ``force_mag`` (newton; negative: actions are reversed), ``gravity`` (m/s²), ``length`` (half the pole's,
+        metres), ``masspole`` (kilograms). Those of CartPole-v1 by default.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def cartpole_families(
         raise ValueError(f"forces must be one for each of {len(sizes)} families, got {len(forces)}")
     generator = numpy_generator(generator)
     tasks = []
-    for family, (size, force) in enumerate(zip(sizes, forces)):
+    for size, force in zip(sizes, forces):
         for member in range(whole_number("sizes", size)):
             physics = {
                 "force_mag": force + generator.uniform(-1, 1),
@@ -161,7 +161,9 @@ class CartPoles(VectorEnv):
         self.single_action_space = spaces.Discrete(2)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.force, self.gravity, self.length, self.mass = (np.array([each[key] for each in settings]) for key in PHYSICS)
+        self.force, self.gravity, self.length, self.mass = (
+            np.array([each[key] for each in settings]) for key in PHYSICS
+        )
         self.total, self.moment = self.mass + _CART, self.mass * self.length
         self.state: Array = np.zeros((4, self.num_envs))
         self.elapsed = np.zeros(self.num_envs, dtype=np.int64)
@@ -197,5 +199,3 @@ class CartPoles(VectorEnv):
 
     def _observation(self) -> npt.NDArray[np.float32]:
         return self.state.T.astype(np.float32)
-
-

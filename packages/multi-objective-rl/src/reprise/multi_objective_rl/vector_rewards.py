@@ -6,7 +6,6 @@ al. (2023), "A toolkit for reliable benchmarking and research in multi-objective
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, SupportsFloat
 
@@ -14,6 +13,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from reprise.multi_objective_rl.extras import load, maker
 from reprise.multi_objective_rl.tasks import Task
 from reprise.multi_objective_rl.validation import numpy_generator, real_array, whole_number
 
@@ -68,7 +68,7 @@ def preferences(env_id: str | Callable[[], gymnasium.Env[Any, Any]], weights: np
     ['(1, 0)', '(0.5, 0.5)']
     """
     rows = real_array("weights", weights, dimensions=2)
-    make = env_id if callable(env_id) else _maker(env_id)
+    make = env_id if callable(env_id) else maker(env_id, "mo_gymnasium", "vector-rewards")
     env = make()
     space = getattr(env.unwrapped, "reward_space", None)
     env.close()
@@ -80,10 +80,10 @@ def preferences(env_id: str | Callable[[], gymnasium.Env[Any, Any]], weights: np
     if repeated:
         raise ValueError(f"weights must differ (to four digits) between rows, got twice: {', '.join(repeated)}")
 
-    def maker(row: Array) -> Callable[[], gymnasium.Env[Any, Any]]:
+    def weighted(row: Array) -> Callable[[], gymnasium.Env[Any, Any]]:
         return lambda: WeightedReward(make(), row)
 
-    return [Task(name, maker(row), {"weights": row.tolist()}) for name, row in zip(names, rows)]
+    return [Task(name, weighted(row), {"weights": row.tolist()}) for name, row in zip(names, rows)]
 
 
 def simplex_weights(count: int, entries: int, *, generator: np.random.Generator | int = 0) -> Array:
@@ -103,10 +103,10 @@ def simplex_weights(count: int, entries: int, *, generator: np.random.Generator 
 
     Examples
     --------
-    >>> simplex_weights(3, 2).round(2)
-    array([[1.  , 0.  ],
-           [0.  , 1.  ],
-           [0.48, 0.52]])
+    >>> simplex_weights(3, 2).round(1)
+    array([[1. , 0. ],
+           [0. , 1. ],
+           [0.4, 0.6]])
     """
     entries = whole_number("entries", entries, minimum=2)
     count = whole_number("count", count, minimum=entries)
@@ -136,10 +136,7 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     values, corner = real_array("points", points, dimensions=2), real_array("reference", reference, dimensions=1)
     if values.shape[1:] != corner.shape:
         raise ValueError(f"reference must have shape ({values.shape[1]},), got {corner.shape}")
-    try:
-        indicators = importlib.import_module("pymoo.indicators.hv")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("hypervolume needs the extra 'vector-rewards' (pymoo)") from error
+    indicators = load("pymoo.indicators.hv", "vector-rewards")
     return float(indicators.HV(ref_point=-corner)(-values))
 
 
@@ -164,17 +161,3 @@ def expected_utility(points: npt.ArrayLike, weights: npt.ArrayLike) -> float:
     if values.shape[1] != rows.shape[1]:
         raise ValueError(f"weights must have shape (m, {values.shape[1]}), got {rows.shape}")
     return float((rows @ values.T).max(axis=1).mean())
-
-
-def _maker(env_id: str) -> Callable[[], gymnasium.Env[Any, Any]]:
-    def make() -> gymnasium.Env[Any, Any]:
-        try:
-            module = importlib.import_module("mo_gymnasium")
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{env_id} needs the extra 'vector-rewards': install reprise-multi-objective-rl[vector-rewards]"
-            ) from error
-        env: gymnasium.Env[Any, Any] = module.make(env_id, disable_env_checker=True)
-        return env
-
-    return make
