@@ -97,6 +97,7 @@ def test_vector_rewards_are_weighted_and_told(name, entries):
     np.testing.assert_allclose(weighted, found.returns, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*precision lowered by casting:UserWarning")
 def test_a_vector_reward_needs_weights_that_fit():
     needs("mo_gymnasium")
     bare = Task("bare", preferences("deep-sea-treasure-v0", [[1, 0]])[0].make().env.unwrapped.__class__)

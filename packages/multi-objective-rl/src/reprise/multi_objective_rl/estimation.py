@@ -289,7 +289,7 @@ class PolicyGradEx:
         found.tasks_, found.features_, found._generator = tuple(tasks), features, generator
         found.transitions_ = _joined(self.transitions_, fresh)
         if self._statistics is not None:
-            pair = {name: features[name] for name in (task.name, self.tasks_[0].name)}
+            pair: dict[Hashable, TaskFeatures] = {name: features[name] for name in (task.name, self.tasks_[0].name)}
             found._statistics = self._statistics.joined(_only(logistic_statistics(pair), task.name))
         old = self.affinity_.subsets
         share = old.members.sum() / len(self.tasks_)  # subsets that hold a task, on average
@@ -339,9 +339,8 @@ class PolicyGradEx:
             where = np.flatnonzero(fits.subsets.members[row]) if members_only else np.arange(scores.shape[1])
             played = [self.tasks_[index] for index in where]
             seed = 0  # the same initial states for all subsets: their differences are of policies
-            scores[row, where] = evaluate(
-                self._moved(coefficients), played, self.episodes, generator=seed
-            ).returns.mean(1)
+            found = evaluate(self._moved(coefficients), played, self.episodes, generator=seed)
+            scores[row][where] = found.returns.mean(axis=1)
         return scores
 
     def _change(self, coefficients: Tensor) -> Tensor:

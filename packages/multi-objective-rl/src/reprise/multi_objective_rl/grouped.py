@@ -203,7 +203,7 @@ class GroupedPolicies:
             ]
         else:
             scores = [initial_values(member, tasks, episodes, seed) for member in self.members]
-        return np.stack(scores).argmax(axis=0)
+        return np.asarray(np.stack(scores).argmax(axis=0))
 
     def classifier(
         self, *, trajectories: int = 8, horizon: int = 32, generator: np.random.Generator | int = 0

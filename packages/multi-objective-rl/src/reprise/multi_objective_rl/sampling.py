@@ -106,7 +106,8 @@ class Sampler:
         self.names = tuple(task.name for task in tasks)
         self.copies = whole_number("copies", copies)
         self.owners = np.repeat(np.arange(len(tasks)), self.copies)
-        self.env: Any = vector_env(tasks, self.copies)  # its reset takes lists of seeds, whatever its type says
+        env: Any = vector_env(tasks, self.copies)  # its reset takes lists of seeds, whatever its type says
+        self.env = env
         self._draws = torch_generator(generator)
         seeds = [int(seed) for seed in generator.integers(2**31, size=self.env.num_envs)]
         self._observation = _flat(self.env.reset(seed=seeds)[0])

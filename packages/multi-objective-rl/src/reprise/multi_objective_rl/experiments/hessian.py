@@ -121,9 +121,9 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[0].plot(start.index, start, color="#444444", linestyle=":", linewidth=1, label="loss before adaptation")
     axes[0].set(xscale="log", yscale="log", xlabel="transitions N", ylabel="surrogate loss", ylim=(1e-4, 2))
     axes[0].legend(loc="lower left")
-    for index, (trial, part) in enumerate(table.groupby("trial")):
+    for index, (trial, rows) in enumerate(table.groupby("trial")):
         axes[1].plot(
-            part.gap.where(part.gap > 0), part.bound, marker=MARKERS[index % len(MARKERS)], linestyle="none",
+            rows.gap.where(rows.gap > 0), rows.bound, marker=MARKERS[index % len(MARKERS)], linestyle="none",
             color=COLOURS[index % len(COLOURS)], label=f"tasks {int(str(trial)) + 1}",
         )  # fmt: skip
     span = np.array([1e-4, 1.0])
