@@ -336,7 +336,7 @@ class PolicyGradEx:
             raise ValueError('score="return" plays episodes: use fit(meta, tasks)')
         scores = np.full(fits.subsets.members.shape, np.nan)
         for row, coefficients in enumerate(fits.coefficients):
-            where = np.flatnonzero(fits.subsets.members[row]) if members_only else np.arange(scores.shape[1])
+            where = np.flatnonzero(fits.subsets.members[row]) if members_only else np.arange(len(self.tasks_))
             played = [self.tasks_[index] for index in where]
             seed = 0  # the same initial states for all subsets: their differences are of policies
             found = evaluate(self._moved(coefficients), played, self.episodes, generator=seed)

@@ -114,7 +114,7 @@ def train(
     policy: Policy | Trained | None = None,
     config: PPOConfig | None = None,
     generator: np.random.Generator | int = 0,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     progress: Progress | None = None,
 ) -> Trained:
     """Train one policy on all tasks, with equally many transitions of each.
@@ -132,8 +132,8 @@ def train(
         That of the `Trained` it starts from, or the default.
     generator : numpy.random.Generator or int
         Of weights, environments, actions and minibatches.
-    device : str or torch.device
-        Of the networks; environments run on the CPU.
+    device : str or torch.device, optional
+        Of the networks: where the policy is that it starts from, or the CPU. Environments run on the CPU.
     progress : callable, optional
         ``progress(iterations done, iterations)``.
 
@@ -171,9 +171,9 @@ def train(
                 f"policy must have the tasks' {kind.replace('_', ' ')}, {getattr(spaces, kind)}, "
                 f"got {getattr(actor, kind)}"
             )
-    actor.to(device)
+    actor.to(actor.shift.device if device is None else device)
     critic = copy.deepcopy(start.critic) if start else _new_critic(actor, config, generator)
-    critic.to(device)
+    critic.to(actor.shift.device)
     moments = _Moments(actor.observation_size) if config.normalise and policy is None else None
     optimizer = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=config.step_size, eps=1e-5)
     sampler = Sampler(tasks, copies=config.copies, generator=generator)

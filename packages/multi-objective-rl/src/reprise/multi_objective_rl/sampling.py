@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from reprise.multi_objective_rl.policy import Policy
 from reprise.multi_objective_rl.tasks import Task, check_tasks, vector_env
-from reprise.multi_objective_rl.validation import numpy_generator, torch_generator, whole_number
+from reprise.multi_objective_rl.validation import numpy_generator, whole_number
 
 Array = npt.NDArray[Any]
 
@@ -108,7 +108,8 @@ class Sampler:
         self.owners = np.repeat(np.arange(len(tasks)), self.copies)
         env: Any = vector_env(tasks, self.copies)  # its reset takes lists of seeds, whatever its type says
         self.env = env
-        self._draws = torch_generator(generator)
+        self._seed = int(generator.integers(2**62))
+        self._draws: torch.Generator | None = None
         seeds = [int(seed) for seed in generator.integers(2**31, size=self.env.num_envs)]
         self._observation = _flat(self.env.reset(seed=seeds)[0])
         self._total = np.zeros(self.env.num_envs)
@@ -143,9 +144,9 @@ class Sampler:
         """
         device, count = policy.shift.device, self.env.num_envs
         context = policy.context([self.names[owner] for owner in self.owners])
-        draws = (
-            self._draws if device.type == "cpu" else torch_generator(np.random.default_rng(self._draws.seed()), device)
-        )
+        if self._draws is None or self._draws.device.type != device.type:
+            self._draws = torch.Generator(device).manual_seed(self._seed)
+        draws = self._draws
         observations, actions, episodes = [], [], []
         rewards, terminated, truncated = (np.zeros((steps, count), dtype) for dtype in (np.float64, bool, bool))
         cut: list[tuple[int, Array, Array]] = []  # (step, environments, last observations) of truncated episodes
