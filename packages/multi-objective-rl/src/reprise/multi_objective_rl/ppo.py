@@ -175,7 +175,8 @@ def train(
     critic = copy.deepcopy(start.critic) if start else _new_critic(actor, config, generator)
     critic.to(actor.shift.device)
     moments = _Moments(actor.observation_size) if config.normalise and policy is None else None
-    optimizer = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=config.step_size, eps=1e-5)
+    weights = [*actor.parameters(), *critic.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=config.step_size, eps=1e-5, fused=True)
     sampler = Sampler(tasks, copies=config.copies, generator=generator)
     draws = torch_generator(generator)
     iterations = math.ceil(steps / (len(tasks) * config.transitions))

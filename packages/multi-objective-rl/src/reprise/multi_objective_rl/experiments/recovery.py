@@ -31,7 +31,7 @@ from reprise.tasks import affinity_matrix, all_pairs, partition
 class Settings:
     """Estimates from one meta-policy with other d and sizes of subsets, and from meta-policies of other lengths."""
 
-    dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800)
+    dims: tuple[int, ...] = (25, 100, 400, 800)
     sizes: tuple[int, ...] = (2, 3, 4)
     lengths: tuple[int, ...] = (3, 8, 20, 40)  # iterations of meta-training
     meta_iterations: int = 8  # one of the lengths
