@@ -95,7 +95,7 @@ def plot(table: pd.DataFrame) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel="distance (% of the norm of the parameters)", title=f"{label} error")
         ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
     axes[0].set(ylabel="error of the first order (%)")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=7, handlelength=4)
     return figure
 
 

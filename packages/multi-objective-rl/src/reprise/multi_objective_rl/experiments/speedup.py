@@ -109,6 +109,8 @@ def plot(table: pd.DataFrame) -> Figure:
     ax.axhline(10, color="#444444", linestyle=":", linewidth=1)
     ax.set(xlabel="layers of the policy", ylabel="cost of training all subsets / of estimating", yscale="log")
     ax.set_xticks(sorted(table.depth.unique()))
+    ax.set_yticks([5, 10, 20, 50, 100, 200, 500], ["5", "10", "20", "50", "100", "200", "500"])
+    ax.minorticks_off()
     ax.legend(fontsize=7, ncols=2)
     return figure
 
