@@ -226,6 +226,8 @@ def test_wrong_starts_are_refused(small_meta, target):
         train(small_meta.tasks, steps=True)
     with pytest.raises(ValueError, match="policy must have the tasks' observation space"):
         train([target], steps=10, policy=small_meta)
+    with pytest.raises(ValueError, match="transitions must be a multiple of copies, 8, got 9"):
+        maml_adapt(small_meta, list(small_meta.tasks), transitions=9)
     with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
         maml_train(small_meta, order=3)
 
@@ -246,7 +248,9 @@ def test_groups_train_their_own_tasks_and_route_and_survive_the_disk(small_meta,
     assert team.classifier(trajectories=16, generator=0).predict(unseen).tolist() == [0, 1]
     assert team.route(unseen[0], "critic", episodes=8) in (0, 1)
     team.save(tmp_path / "team")
-    loaded = team.load(tmp_path / "team")
+    loaded = GroupedPolicies.load(tmp_path / "team", small_meta)
+    with pytest.raises(ValueError, match=r"but .* are absent"):
+        GroupedPolicies.load(tmp_path / "team", small_meta, small_meta.tasks[:2])
     assert np.array_equal(loaded.evaluate(episodes=2).returns, team.evaluate(episodes=2).returns)
     with pytest.raises(ValueError, match="method must be one of"):
         team.route(unseen[0], "oracle")

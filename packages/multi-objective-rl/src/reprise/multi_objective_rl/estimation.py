@@ -309,10 +309,10 @@ class PolicyGradEx:
         return found
 
     def _rollout(self, meta: Trained, tasks: Sequence[Task], generator: np.random.Generator) -> Transitions:
-        copies = min(8, self.transitions)
+        copies = next(count for count in range(8, 0, -1) if self.transitions % count == 0)
         sampler = Sampler(tasks, copies=copies, generator=generator)
         config = meta.config
-        steps = -(-self.transitions // copies)
+        steps = self.transitions // copies
         transitions, _ = sampler.sample(meta.policy, meta.critic, steps, discount=config.discount, decay=config.decay)
         sampler.close()
         return transitions

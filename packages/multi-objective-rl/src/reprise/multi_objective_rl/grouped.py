@@ -226,18 +226,39 @@ class GroupedPolicies:
         text = {"tasks": list(self.partition.tasks), "labels": self.partition.labels.tolist()}
         (path / "partition.json").write_text(json.dumps(text), encoding="utf-8")
 
-    def load(self, folder: str | Path) -> GroupedPolicies:
-        """Policies, critics and partition from a folder, for the networks and tasks of this one."""
+    @classmethod
+    def load(cls, folder: str | Path, meta: Trained, tasks: Sequence[Task] | None = None) -> Self:
+        """Policies, critics and partition that `save` wrote.
+
+        Parameters
+        ----------
+        folder : str or Path
+        meta : Trained
+            Of the form that was saved; its own weights are not used, and left as they are.
+        tasks : sequence of Task, optional
+            Those of the partition; those of `meta` by default.
+
+        Returns
+        -------
+        GroupedPolicies
+
+        Raises
+        ------
+        ValueError
+            If the partition in the folder is of other tasks.
+        """
         path = Path(folder)
         text = json.loads((path / "partition.json").read_text(encoding="utf-8"))
-        if tuple(text["tasks"]) != tuple(self.partition.tasks):
-            raise ValueError(f"folder must hold the tasks {list(self.partition.tasks)}, got {text['tasks']}")
-        labels = np.array(text["labels"], dtype=np.int64)
-        groups = Partition(self.partition.tasks, labels, float("nan"))
-        by_name = {task.name: task for member in self.members for task in member.tasks}
-        chosen = [tuple(by_name[str(name)] for name in names) for names in groups.groups]
-        members = [_loaded(self.meta, path / f"group{i}.safetensors", tasks) for i, tasks in enumerate(chosen)]
-        return GroupedPolicies(groups, tuple(members), _loaded(self.meta, path / "meta.safetensors", self.meta.tasks))
+        by_name = {task.name: task for task in (meta.tasks if tasks is None else tasks)}
+        missing = [name for name in text["tasks"] if name not in by_name]
+        if missing:
+            raise ValueError(f"tasks must be those of the folder, {text['tasks']}, but {missing} are absent")
+        partition = Partition(tuple(text["tasks"]), np.array(text["labels"], dtype=np.int64), float("nan"))
+        members = [
+            _loaded(meta, path / f"group{index}.safetensors", tuple(by_name[str(name)] for name in names))
+            for index, names in enumerate(partition.groups)
+        ]
+        return cls(partition, tuple(members), _loaded(meta, path / "meta.safetensors", meta.tasks))
 
 
 def _loaded(like: Trained, file: Path, tasks: tuple[Task, ...]) -> Trained:

@@ -70,8 +70,7 @@ def maml_adapt(
     check_tasks(tasks)
     steps = whole_number("steps", steps, minimum=0)
     rate = real_number("step_size", step_size, above=True)
-    copies = whole_number("copies", copies)
-    each = max(1, whole_number("transitions", transitions) // copies)
+    each = _steps(transitions, copies)
     stacked = PolicyStack([policy.policy] * len(tasks))
     sampler = Sampler(tasks, copies=copies, generator=generator)
     config = policy.config
@@ -132,7 +131,7 @@ def maml_train(
     outer = torch.optim.Adam(policy.parameters(), lr=real_number("step_size", step_size, above=True), eps=1e-5)
     values = torch.optim.Adam(critic.parameters(), lr=start.config.step_size, eps=1e-5)
     sampler = Sampler(chosen, copies=copies, generator=generator)
-    each, config = max(1, transitions // copies), start.config
+    each, config = _steps(transitions, copies), start.config
     history = []
     for iteration in range(whole_number("iterations", iterations)):
         stack = PolicyStack([policy] * len(chosen))
@@ -157,6 +156,12 @@ def maml_train(
             progress(iteration + 1, iterations)
     sampler.close()
     return Trained(policy, critic, tuple(chosen), history, config)
+
+
+def _steps(transitions: int, copies: int) -> int:
+    if whole_number("transitions", transitions) % whole_number("copies", copies):
+        raise ValueError(f"transitions must be a multiple of copies, {copies}, got {transitions}")
+    return transitions // copies
 
 
 def _gain(policy: Policy, values: Values, transitions: Transitions) -> Tensor:

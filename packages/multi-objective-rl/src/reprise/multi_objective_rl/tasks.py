@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -18,6 +19,20 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from reprise.multi_objective_rl.validation import whole_number
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What all tasks share: observations as flat vectors, and actions.
+
+    Attributes
+    ----------
+    observation_space : gymnasium.spaces.Box
+    action_space : gymnasium.spaces.Discrete or Box
+    """
+
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Space[Any]
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,17 @@ class Task:
             raise TypeError(f"name must be a string, got {self.name!r}")
         if not callable(self.make):
             raise TypeError(f"make must be a function that returns an environment, got {self.make!r} for {self.name!r}")
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        """Spaces of the environment, which is made for that once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no environment, its spaces are of a kind that policies here don't take, or its reward is a vector.
+        """
+        return _spaces(self)
 
 
 def tasks_from_env(env_id: str, settings: Mapping[str, Mapping[str, Any]]) -> list[Task]:
@@ -89,20 +115,6 @@ def tasks_from_env(env_id: str, settings: Mapping[str, Mapping[str, Any]]) -> li
     return [Task(name, maker(dict(options)), dict(options)) for name, options in settings.items()]
 
 
-@dataclass(frozen=True)
-class Spaces:
-    """What all tasks share: observations as flat vectors, and actions.
-
-    Attributes
-    ----------
-    observation_space : gymnasium.spaces.Box
-    action_space : gymnasium.spaces.Discrete or Box
-    """
-
-    observation_space: spaces.Space[Any]
-    action_space: spaces.Space[Any]
-
-
 def check_tasks(tasks: Sequence[Task], *, minimum: int = 1) -> Spaces:
     """The spaces that all tasks share.
 
@@ -137,7 +149,7 @@ def check_tasks(tasks: Sequence[Task], *, minimum: int = 1) -> Spaces:
         raise ValueError(f"tasks must have different names, got more than once: {', '.join(repeated)}")
     first: Spaces | None = None
     for task in tasks:
-        found = _spaces(task)
+        found = task.spaces
         first = first or found
         for kind in ("observation_space", "action_space"):
             ours, theirs = getattr(first, kind), getattr(found, kind)

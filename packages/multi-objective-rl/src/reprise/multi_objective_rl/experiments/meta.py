@@ -142,7 +142,7 @@ def _strip(
             frame = {"step": step, "x": float(state[0]), "angle": float(state[2])}
             rows.append({"method": method, "stage": "strip", "family": FAMILIES[index], **frame})
         with torch.no_grad():
-            action = stack.for_environment(stack.mode_of(stack(torch.from_numpy(observation))))
+            action = stack.for_environment(stack.mode_of(stack(torch.from_numpy(observation).to(stack.shift.device))))
         observation, _, terminated, truncated, infos = env.step(action)
         for index in np.flatnonzero(alive & (terminated | truncated)):
             last = infos["final_obs"][index]
