@@ -228,6 +228,12 @@ def test_wrong_starts_are_refused(small_meta, target):
         train([target], steps=10, policy=small_meta)
     with pytest.raises(ValueError, match="transitions must be a multiple of copies, 8, got 9"):
         maml_adapt(small_meta, list(small_meta.tasks), transitions=9)
+    with pytest.raises(TypeError, match=r"policy must be a Policy, such as trained\.policy, got Trained"):
+        evaluate(small_meta, small_meta.tasks)
+    with pytest.raises(TypeError, match="policy must be what train returns, got Policy"):
+        maml_adapt(small_meta.policy, list(small_meta.tasks))
+    with pytest.raises(TypeError, match="got list and Trained"):
+        GroupedPolicies.train([[0], [1]], small_meta)
     with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
         maml_train(small_meta, order=3)
 

@@ -80,6 +80,8 @@ def evaluate(
 
     Raises
     ------
+    TypeError
+        If `policy` is something else.
     ValueError
         If tasks don't fit the policy or a reward is not finite (task and step are named).
 
@@ -92,6 +94,8 @@ def evaluate(
     >>> found.returns.shape, bool((found.returns == found.lengths).all())
     ((1, 2), True)
     """
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a Policy, such as trained.policy, got {type(policy).__name__}")
     check_tasks(tasks)
     episodes, limit = whole_number("episodes", episodes), whole_number("limit", limit)
     generator = numpy_generator(generator)

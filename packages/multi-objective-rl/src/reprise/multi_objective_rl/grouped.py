@@ -91,6 +91,11 @@ class GroupedPolicies:
         ValueError
             If the partition names tasks that aren't there.
         """
+        if not isinstance(partition, Partition) or not isinstance(meta, Trained):
+            raise TypeError(
+                "partition must be what PolicyGradEx.partition returns and meta what train does, "
+                f"got {type(partition).__name__} and {type(meta).__name__}"
+            )
         by_name = {task.name: task for task in (meta.tasks if tasks is None else tasks)}
         missing = [name for name in partition.tasks if name not in by_name]
         if missing:

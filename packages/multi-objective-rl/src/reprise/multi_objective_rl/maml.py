@@ -66,6 +66,8 @@ def maml_adapt(
     >>> len(adapted)
     1
     """
+    if not isinstance(policy, Trained):
+        raise TypeError(f"policy must be what train returns, got {type(policy).__name__}")
     tasks = [task] if isinstance(task, Task) else list(task)
     check_tasks(tasks)
     steps = whole_number("steps", steps, minimum=0)

@@ -5,7 +5,7 @@ Every iteration takes the same number of transitions of each task and mixes them
     E[min(r Â, clip(r, 1 ± ε) Â)] - c E[(V - R)²] + h E[entropy],    r = π(a | s) / π_old(a | s).
 
 Schulman et al. (2017), "Proximal policy optimization algorithms". Policy and critic are separate networks, whose
-gradients are clipped separately; advantages are standardised over each minibatch's batch of all tasks.
+gradients are clipped separately; advantages are standardised over each minibatch, in which all tasks are mixed.
 """
 
 from __future__ import annotations
