@@ -107,6 +107,8 @@ def test_the_first_order_error_falls_with_the_fourth_power_of_the_distance(small
     errors = estimate.linearisation_error([0.01, 0.02, 0.04])
     slopes = np.diff(np.log(errors)) / np.log(2)
     assert np.abs(slopes - 4).max() < 0.3
+    with pytest.raises(ValueError, match="direction must be finite, not zero"):
+        linearisation_error(small_meta.policy, estimate.transitions_, [0.1], direction=torch.zeros(3))
     along = estimate.linearisation_error([0.01], subset=list(estimate.features_)[:2])
     assert 0 < along[0] < 1e-3
     relative = linearisation_error(small_meta.policy, estimate.transitions_, [0.01, 0.02], measure="relative")

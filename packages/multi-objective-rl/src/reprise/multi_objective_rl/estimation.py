@@ -171,7 +171,21 @@ class PolicyGradEx:
     ) -> Self:
         """The same from transitions that `policy` has taken, and for given subsets.
 
-        Without `meta` and `tasks` there is nothing to play: ``score="return"`` and `extend` need them.
+        Parameters
+        ----------
+        policy : Policy
+        transitions : Transitions
+            Of at least two tasks.
+        generator : numpy.random.Generator or int
+            Of projection and subsets.
+        meta, tasks : Trained and sequence of Task, optional
+            Without them there is nothing to play: ``score="return"`` and `extend` need them.
+        subsets : reprise.tasks.Subsets, optional
+            In place of random ones.
+
+        Returns
+        -------
+        PolicyGradEx
         """
         generator = numpy_generator(generator)
         projection = self.projection or RandomProjection(

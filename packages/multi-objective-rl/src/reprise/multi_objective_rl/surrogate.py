@@ -19,7 +19,7 @@ from torch import Tensor
 
 from reprise.multi_objective_rl.policy import Policy
 from reprise.multi_objective_rl.sampling import Transitions
-from reprise.multi_objective_rl.validation import one_of, real_array
+from reprise.multi_objective_rl.validation import numpy_generator, one_of, real_array
 from reprise.tasks import RandomProjection, TaskFeatures, parameter_count, sample_gradients
 
 jvp: Any = torch.autograd.functional.jvp  # untyped in torch
@@ -165,6 +165,16 @@ def linearisation_error(
     -------
     array, shape (distances,)
         Mean over tasks.
+
+    Raises
+    ------
+    ValueError
+        For another measure, distances that are not finite, or a direction that is zero or of another shape.
+
+    Notes
+    -----
+    In float64, as errors at small distances are differences of nearly equal numbers; gᵀΔ is a Jacobian-vector product,
+    so that no gradient is stored.
     """
     one_of("measure", measure, ("squared", "relative"))
     lengths = real_array("distances", list(distances), dimensions=1)
@@ -172,10 +182,9 @@ def linearisation_error(
     buffers = {name: value.double() for name, value in policy.named_buffers()}
     count = parameter_count(policy)
     if direction is None:
-        drawn = generator if isinstance(generator, np.random.Generator) else np.random.default_rng(generator)
-        direction = torch.from_numpy(drawn.standard_normal(count))
-    if direction.shape != (count,):
-        raise ValueError(f"direction must have shape ({count},), got {tuple(direction.shape)}")
+        direction = torch.from_numpy(numpy_generator(generator).standard_normal(count))
+    if direction.shape != (count,) or not bool(direction.isfinite().all()) or not bool(direction.any()):
+        raise ValueError(f"direction must be finite, not zero, of shape ({count},), got shape {tuple(direction.shape)}")
     unit = (direction / direction.norm()).to(next(iter(parameters.values())))
     size = torch.cat([value.flatten() for value in parameters.values()]).norm()
     observations, actions = transitions.observations.double(), transitions.actions
