@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from reprise.core import read_record, run_experiment
-from reprise.multi_objective_rl.experiments import grouping, hessian, recovery
+from reprise.multi_objective_rl.experiments import grouping, hessian, preferences, recovery
 from reprise.multi_objective_rl.paper import PAPER
 
 
@@ -43,6 +43,17 @@ def test_claims_of_returns_are_paired_by_seed():
     assert all(verdicts[name] == "not run at this scale" for name in ("M2", "M3c", "M3d"))
     worse = pd.DataFrame([{**row, "return": -row["return"] + 1000} for row in rows])
     assert grouping.EXPERIMENT.claims[0].judge(worse)[0].value == "not reproduced"
+
+
+def test_rows_of_the_map_do_not_enter_the_claims_on_preferences():
+    rows = [
+        {"kind": "atlas", "trial": trial, "k": k, "utility": base + gain, "hypervolume": base + gain}
+        for trial, base in enumerate((10.0, 20.0, 30.0))
+        for k, gain in ((1, 0.0), (3, 5.0 + 0.1 * trial))
+    ]
+    table = pd.DataFrame([*rows, {"kind": "map", "trial": 0, "k": 3, "first": 0.5, "second": 0.5, "policy": 0}])
+    found = {claim.id: claim.judge(table)[0].value for claim in preferences.EXPERIMENT.claims}
+    assert found == {"M11": "reproduced", "M11b": "reproduced"}
 
 
 def test_seeds_and_sizes_are_those_asked_for():

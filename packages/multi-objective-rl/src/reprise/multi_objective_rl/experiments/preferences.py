@@ -111,7 +111,10 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def _gain(column: str, more: int, fewer: int) -> Any:
-    return lambda table: values(column, {"k": more})(table) - values(column, {"k": fewer})(table)
+    def of(k: int) -> Any:
+        return values(column, {"kind": "atlas", "k": k})
+
+    return lambda table: of(more)(table) - of(fewer)(table)
 
 
 EXPERIMENT = Experiment(
