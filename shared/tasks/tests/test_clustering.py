@@ -179,6 +179,18 @@ def test_stability_finds_the_planted_number_of_groups_and_who_is_sure_of_them():
     np.testing.assert_array_equal(found.partitions[3].labels, labels)
 
 
+def test_stability_takes_given_matrices_in_place_of_the_bootstrap():
+    subsets = random_subsets(6, count=20, size=3, seed=0)
+    affinity = affinity_matrix(block_outcomes(subsets, np.repeat([0, 1], 3), 0.3), subsets)
+    drawn = affinity.bootstrap(5, seed=2)
+    given, own = stability(affinity, ks=(2,), matrices=drawn), stability(affinity, ks=(2,), samples=5, seed=2)
+    assert np.array_equal(given.co_clustering[2], own.co_clustering[2])
+    other = np.kron([[0.0, 1.0], [1.0, 0.0]], np.ones((3, 3)))  # prefers members of the other half
+    assert stability(affinity, ks=(2,), matrices=other[None]).agreement[2][0] < 0.5
+    with pytest.raises(ValueError, match=r"matrices must have shape \(B >= 1, 6, 6\), got \(6, 6\)"):
+        stability(affinity, matrices=other)
+
+
 def test_stability_of_noise_is_low():
     subsets = random_subsets(10, count=60, size=3, seed=0)
     outcomes = np.random.default_rng(0).standard_normal(subsets.members.shape)

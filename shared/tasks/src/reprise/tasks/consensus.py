@@ -55,6 +55,7 @@ def stability(
     samples: int = 50,
     solver: str = "auto",
     seed: int = 0,
+    matrices: npt.ArrayLike | None = None,
     workers: int = 1,
     dask: Any = None,
     progress: Callable[[int, int], None] | None = None,
@@ -74,6 +75,8 @@ def stability(
         As in `partition`.
     seed : int
         Of the bootstrap.
+    matrices : array, shape (B, n, n), optional
+        Affinities to cluster in place of ``affinity.bootstrap(samples)``, where more than the subsets was drawn anew.
     workers, dask, progress
         As in `map_cells`; a cell is one bootstrap matrix.
 
@@ -84,7 +87,7 @@ def stability(
     Raises
     ------
     ValueError
-        If there are fewer than three tasks, a k is out of range, or a pair isn't covered.
+        If there are fewer than three tasks, a k is out of range, a pair isn't covered, or `matrices` has another shape.
     RuntimeError
         If a relaxation isn't solved to optimality.
 
@@ -104,13 +107,16 @@ def stability(
         raise ValueError("ks must hold at least one number of groups, got none")
     for k in wanted:
         _checks.integer("each of ks", k, minimum=2, maximum=n - 1)
+    drawn_matrices = affinity.bootstrap(samples, seed=seed) if matrices is None else np.asarray(matrices, np.float64)
+    if drawn_matrices.ndim != 3 or len(drawn_matrices) == 0 or drawn_matrices.shape[1:] != (n, n):
+        raise ValueError(f"matrices must have shape (B >= 1, {n}, {n}), got {drawn_matrices.shape}")
     partitions = {k: partition(affinity, k=k, solver=solver) for k in wanted}
 
     def labels(matrix: Matrix) -> list[npt.NDArray[np.int64]]:
         symmetric = (matrix + matrix.T) / 2
         return [partition(symmetric, k=k, solver=solver).labels for k in wanted]
 
-    drawn = map_cells(labels, affinity.bootstrap(samples, seed=seed), workers=workers, dask=dask, progress=progress)
+    drawn = map_cells(labels, drawn_matrices, workers=workers, dask=dask, progress=progress)
     co_clustering, agreement = {}, {}
     for position, k in enumerate(wanted):
         found = [groups[position] for groups in drawn]
