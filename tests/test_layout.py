@@ -138,9 +138,16 @@ def test_paper_has_the_form_of_the_house(paper):
 @papers
 def test_every_experiment_is_recorded_and_its_claims_stand_in_the_readme(paper):
     readme = (paper / "README.md").read_text(encoding="utf-8")
+    # A package may land before all of its experiments are recorded, if it says which.
+    said = re.search(r"^- \*\*Not recorded yet:\*\*(.*?)(?=^- |^$)", readme, re.MULTILINE | re.DOTALL)
+    missing = set(re.findall(r"`([a-z0-9-]+)`", said[1])) if said else set()
+    assert missing <= set(experiments(paper)), f"{missing} are not all experiments"
     ids = []
     for name in experiments(paper):
         folder = paper / "results" / name
+        assert (name in missing) != (folder / "record.json").exists(), f"{name}: recorded, or named as not recorded"
+        if name in missing:
+            continue
         record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         for file in ("table.csv", "figure.svg", "figure.png"):
             assert (folder / file).exists(), f"{folder} lacks {file}"

@@ -2,4 +2,6 @@
 
 from reprise.core import Paper
 
-PAPER = Paper("road-safety", ("cambridge-build", "rain-effect", "causal-synthetic"))
+PAPER = Paper(
+    "road-safety", ("cambridge-build", "cambridge-auroc", "cambridge-count", "rain-effect", "causal-synthetic")
+)
