@@ -80,7 +80,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     shared = {"layers": settings.layers, "best_step": history.best_step}
     test_seed = context.shared_seed("test", cell["trial"])
     rows = score_sizes(model, name, sizes=settings.sizes, graphs=settings.graphs, seed=test_seed)
-    return [{**row, **shared} for row in rows]
+    return [{key: value for key, value in (row | shared).items() if key not in cell} for row in rows]
 
 
 def plot(table: pd.DataFrame) -> Figure:
