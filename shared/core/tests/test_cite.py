@@ -25,6 +25,19 @@ def test_two_entries_that_bibtex_parsers_accept(toy):
     assert r"Toys \& Numbers" in library.entries[0]["title"]
 
 
+def test_further_papers_of_a_package_are_cited_too(toy, monkeypatch):
+    further = """
+references:
+  - {type: conference-paper, title: Earlier, year: 1842, authors: [{family-names: Lovelace}], collection-title: Proc.}
+  - {type: article, title: Same year, year: 1843, authors: [{family-names: Lovelace}], journal: Notes}
+"""
+    text = read_cff("toy") + further
+    monkeypatch.setattr("reprise.core.cite.read_cff", lambda slug: text)
+    found = parse_string(bibtex("toy"), "bibtex").entries
+    assert list(found) == ["lovelace1843", "lovelace1842", "lovelace1843x", "reprise-toy"]
+    assert found["lovelace1842"].fields["booktitle"] == "Proc."
+
+
 def test_cff_is_the_file_that_the_package_ships(toy):
     assert yaml.safe_load(read_cff("toy"))["preferred-citation"]["year"] == 1843
     assert citation("toy").preferred_citation.authors[0].family_names == "Lovelace"

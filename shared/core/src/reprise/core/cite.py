@@ -90,6 +90,7 @@ class Citation(Reference):
     cff_version: str
     message: str
     preferred_citation: Reference
+    references: list[Reference] = Field(default_factory=list)
 
 
 def read_cff(slug: str) -> str:
@@ -126,12 +127,16 @@ def citation(slug: str) -> Citation:
 
 
 def bibtex(slug: str) -> str:
-    """Return two BibTeX entries: the paper's, then that of the reproduction."""
+    """Return BibTeX entries: the paper, further papers that the package repeats, and the reproduction."""
     cited = citation(slug)
-    paper, software = cited.preferred_citation, cited
-    first = (paper.authors[0].family_names or paper.authors[0].name or slug).lower()
-    key = "".join(filter(str.isalnum, first)) + str(paper.year or "")
-    entries = {key: _entry(paper), f"reprise-{slug}": _entry(software)}
+    entries: dict[str, Entry] = {}
+    for paper in (cited.preferred_citation, *cited.references):
+        first = (paper.authors[0].family_names or paper.authors[0].name or slug).lower()
+        key = "".join(filter(str.isalnum, first)) + str(paper.year or "")
+        while key in entries:
+            key += "x"
+        entries[key] = _entry(paper)
+    entries[f"reprise-{slug}"] = _entry(cited)
     return str(_Writer().to_string(BibliographyData(entries)))
 
 
