@@ -231,7 +231,9 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[-1].set(title="Hessian measure\n● symmetric □ program.", yscale="log", xlim=(-0.5, len(METHODS) - 0.5))
     axes[-1].yaxis.set_minor_formatter(NullFormatter())
     axes[-1].yaxis.set_major_formatter("{x:g}")
-    axes[-1].yaxis.set_minor_formatter("{x:g}")
+    ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
+    shown = [tick for tick in ticks if axes[-1].get_ylim()[0] <= tick <= axes[-1].get_ylim()[1]]
+    axes[-1].set_yticks(shown, labels=[f"{tick:g}" for tick in shown])
     axes[-1].tick_params(axis="y", which="both", labelsize=7)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=5)
     return figure
