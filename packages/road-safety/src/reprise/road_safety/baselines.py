@@ -155,9 +155,10 @@ def negative_binomial(inputs: Inputs, train: np.ndarray, seed: int) -> Scorer:
 
     X, y, weight = _rows(inputs, train, seed)
     scaler = StandardScaler().fit(X)
-    varying = scaler.scale_ * (X.std(axis=0) > 1e-9) > 0
-    design = sm.add_constant(_independent(scaler.transform(X)[:, varying]), has_constant="add")
-    columns = _independent_columns(scaler.transform(X)[:, varying])
+    varying = X.std(axis=0) > 1e-9
+    scaled = scaler.transform(X)[:, varying]
+    columns = _independent_columns(scaled)
+    design = sm.add_constant(scaled[:, columns], has_constant="add")
     first = sm.GLM(y, design, sm.families.Poisson(), freq_weights=weight).fit()
     mu = np.clip(first.fittedvalues, 1e-9, None)
     phi = max(float((weight * ((y - mu) ** 2 - mu)).sum() / (weight * mu**2).sum()), 1e-3)
@@ -216,10 +217,6 @@ def _independent_columns(X: np.ndarray) -> np.ndarray:
     _, r, pivot = qr(X - X.mean(axis=0), mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(r))
     return np.sort(pivot[: int((diagonal > 1e-8 * diagonal.max()).sum())])
-
-
-def _independent(X: np.ndarray) -> np.ndarray:
-    return X[:, _independent_columns(X)]
 
 
 def _fitted(model: Any, X: np.ndarray, y: np.ndarray, **weights: np.ndarray) -> Any:

@@ -156,7 +156,7 @@ def rain(column: str, threshold: float = 5.0, shift: int = 0) -> Callable[[pd.Da
 
 
 def placebos(column: str, pick: Callable[[pd.Series], float]) -> Callable[[pd.DataFrame], pd.Series]:
-    """How many placebos' intervals miss 1."""
+    """A column of all placebos, summed up by a function."""
 
     def quantity(table: pd.DataFrame) -> pd.Series:
         rows = table[(table["kind"] == "rain") & (table["shift"] != 0)]
