@@ -91,7 +91,7 @@ class RoadGNN(nn.Module):
             fused = MODULES[one_of("fusion", fusion, FUSIONS)](width, image_dim + 1)
             self.fusion, width = fused, fused.width
         self.width = width
-        self.head = edge_head(width, in_edge, hidden)
+        self.head = nn.Sequential(nn.Linear(2 * width + in_edge, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def encode(self, x: Tensor, z: Tensor, edge_index: Tensor, z_row: Tensor, images: Tensor | None = None) -> Tensor:
         """Return embeddings of the nodes.
@@ -134,11 +134,6 @@ class RoadGNN(nn.Module):
         """Return scores of all edges, or of some, shape (E,) or (k,)."""
         h = self.encode(x, z, edge_index, z_row, images)
         return self.score(h, z, ends) if edges is None else self.score(h, z[edges], ends[:, edges])
-
-
-def edge_head(width: int, in_edge: int, hidden: int) -> nn.Sequential:
-    """Return a head of two linear layers that scores edges by `edge_features`."""
-    return nn.Sequential(nn.Linear(2 * width + in_edge, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
 
 def edge_features(h: Tensor, z: Tensor, ends: Tensor) -> Tensor:

@@ -288,7 +288,7 @@ def road_classes(edge_index: np.ndarray, num_nodes: int, shares: np.ndarray) -> 
     graph = igraph.Graph(num_nodes, edge_index.T.tolist())
     rank = np.argsort(np.argsort(-np.asarray(graph.edge_betweenness(directed=False)), kind="stable"), kind="stable")
     borders = np.round(np.cumsum(shares) * edge_index.shape[1])
-    return np.searchsorted(borders, rank, side="right")
+    return np.asarray(np.searchsorted(borders, rank, side="right"))
 
 
 def matern_field(
