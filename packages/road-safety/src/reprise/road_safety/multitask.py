@@ -314,7 +314,8 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> fl
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    return float(optimizer.step(closure))  # type: ignore[arg-type]
+    found: Tensor = optimizer.step(closure)  # type: ignore[assignment, arg-type]
+    return float(found.detach())
 
 
 def _metrics(model: RoadGNN, task: _Task, negatives: str, split: str) -> dict[str, float]:
