@@ -138,7 +138,7 @@ def synthetic_city(
     traffic : float
         Vehicles a day on a residential segment of mean land use.
     volume_share : float
-        Share of the segments with a traffic count.
+        Share of the segments with a traffic count; above 0 at least one has.
     seed : int
 
     Returns
@@ -203,7 +203,8 @@ def synthetic_city(
     flags[:, 0] = (kind == 3) & (generator.random(edges) < 0.25)
     busy = np.log(traffic) + 0.6 * land_use_edge + np.array([1.5, 1.0, 0.5, 0.0])[kind]
     aadt = np.exp(busy + 0.2 * generator.standard_normal(edges))
-    counted = generator.random(edges) < volume_share
+    counted = np.zeros(edges, dtype=bool)
+    counted[generator.permutation(edges)[: int(np.ceil(volume_share * edges))]] = True
     position = Projection(-71.0, 42.0).degrees(places)
     dataset = RoadDataset(
         name=name,

@@ -68,7 +68,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
                     if network not in TRANSDUCTIVE or state in settings.adaptive_states:
                         yield {"part": "network", "state": state, "model": network, "task": task, "trial": trial}
             for mode in TOGETHER:
-                yield {"part": "together", "state": "", "model": mode, "task": task, "trial": trial}
+                yield {"part": "together", "model": mode, "task": task, "trial": trial}
         for state in settings.image_states:
             for fusion in (GRAPH, *FUSIONS):
                 yield {"part": "fusion", "state": state, "model": fusion, "task": TASKS[0], "trial": trial}
