@@ -187,7 +187,7 @@ def test_spatio_temporal_networks_train_as_the_others_do(town, conv, task):
     def made(node, edge):
         return RoadGNN(node, edge, 8, 1, conv, input_time_steps=5, num_nodes=town.num_nodes)
 
-    runs = [train(town, made, task, **YEARS, epochs=6, lr=1e-2, seed=seed, evaluate_every=6) for seed in (1, 1)]
+    runs = [train(town, made, task, **YEARS, epochs=3, lr=1e-2, seed=seed, evaluate_every=3) for seed in (1, 1)]
     assert runs[0].history[-1]["loss"] < runs[0].history[0]["loss"]
     assert runs[0].metrics["test"]["mae_all"] == runs[1].metrics["test"]["mae_all"]
     assert np.isfinite(runs[0].metrics["test"]["auroc"])

@@ -27,11 +27,9 @@ class NodeAdaptive(nn.Module):
         # The sum over the embedding has dim terms of variance one.
         nn.init.normal_(self.pool, std=(2 * into * dim) ** -0.5)
 
-    def forward(self, h: Tensor, adjacency: AdaptiveAdjacency, matrix: Tensor | None) -> Tensor:
-        """Return shape (N, out)."""
-        both = torch.cat([h, adjacency(h, matrix)], dim=1)
-        E = adjacency.source
-        wide = both @ self.pool.permute(1, 0, 2).flatten(1)
+    def forward(self, h: Tensor, spread: Tensor, E: Tensor) -> Tensor:
+        """Return shape (N, out) from h and A h, shapes (N, into), and the embedding E, shape (N, dim)."""
+        wide = torch.cat([h, spread], dim=1) @ self.pool.permute(1, 0, 2).flatten(1)
         return (wide.view(len(h), *self.bias.shape) * E[:, :, None]).sum(dim=1) + E @ self.bias
 
 
@@ -43,11 +41,18 @@ class AdaptiveGRU(nn.Module):
         self.gates = NodeAdaptive(into + out, 2 * out, dim)
         self.candidate = NodeAdaptive(into + out, out, dim)
 
-    def forward(self, x: Tensor, h: Tensor, adjacency: AdaptiveAdjacency, matrix: Tensor | None) -> Tensor:
-        """Return the new state, shape (N, out)."""
-        update, reset = torch.sigmoid(self.gates(torch.cat([x, h], dim=1), adjacency, matrix)).chunk(2, dim=1)
-        candidate = torch.tanh(self.candidate(torch.cat([x, update * h], dim=1), adjacency, matrix))
-        return reset * h + (1 - reset) * candidate
+    def forward(
+        self, x: Tensor, spread: Tensor, h: Tensor, adjacency: AdaptiveAdjacency, matrix: Tensor | None
+    ) -> Tensor:
+        """Return the new state, shape (N, out), from the input x, A x and the state h."""
+
+        def convolved(layer: NodeAdaptive, state: Tensor) -> Tensor:
+            around = torch.cat([spread, adjacency(state, matrix)], dim=1)
+            found: Tensor = layer(torch.cat([x, state], dim=1), around, adjacency.source)
+            return found
+
+        update, reset = torch.sigmoid(convolved(self.gates, h)).chunk(2, dim=1)
+        return reset * h + (1 - reset) * torch.tanh(convolved(self.candidate, update * h))
 
 
 class AGCRN(nn.Module):
@@ -62,9 +67,12 @@ class AGCRN(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, z: Tensor) -> Tensor:
         """Return embeddings of the nodes from features of shape (T, N, in_node), shape (N, hidden)."""
         matrix = self.adjacency.matrix()
-        states = [x.new_zeros(x.shape[1], self.hidden) for _ in self.cells]
-        for month in x:
-            given = month
-            for layer, cell in enumerate(self.cells):
-                given = states[layer] = cell(given, states[layer], self.adjacency, matrix)
-        return states[-1]
+        for cell in self.cells:
+            state = x.new_zeros(x.shape[1], self.hidden)
+            states = []
+            # What the input brings is there for all months at once.
+            for month, spread in zip(x, self.adjacency(x, matrix)):
+                state = cell(month, spread, state, self.adjacency, matrix)
+                states.append(state)
+            x = torch.stack(states)
+        return x[-1]

@@ -39,8 +39,8 @@ class Settings:
     hidden: int = 16
     layers: int = 2  # of the networks that read one month
     input_time_steps: int = 4
-    epochs: int = 6
-    evaluate_every: int = 3
+    epochs: int = 4
+    evaluate_every: int = 4
     lr: float = 1e-2
     trials: int = 3
 
@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
     name="spatio-temporal",
     title="Networks that read the months before, and networks that read one",
     scales={
-        "smoke": Settings(("sage", "dcrnn", "agcrn"), hidden=4, input_time_steps=5, epochs=1, trials=2),
+        "smoke": Settings(("sage", "dcrnn"), hidden=4, input_time_steps=2, epochs=1, trials=1),
         "laptop": Settings(),
     },
     cells=cells,
