@@ -112,6 +112,11 @@ def test_a_seed_draws_the_same_city_and_another_another():
     assert not np.array_equal(first.dataset.length, other.dataset.length)
 
 
+def test_years_may_be_one_a_list_or_an_array():
+    drawn = [synthetic_city(30, years, seed=1) for years in (2020, [2020], np.array([2020], dtype=">i4"))]
+    assert all(np.array_equal(city.rate, drawn[0].rate) for city in drawn)
+
+
 def test_states_differ_in_rate_classes_and_traffic():
     states = synthetic_states(nodes=100, years=(2020,), seed=1)
     assert len({state.dataset.name for state in states}) == 5
@@ -130,6 +135,7 @@ def test_existing_methods_run_on_a_synthetic_city(city):
         ({"nodes": True}, TypeError, "nodes"),
         ({"years": ()}, ValueError, "years"),
         ({"years": (2020, 2019)}, ValueError, "years must be in order"),
+        ({"years": "2020"}, TypeError, "years must be an integer"),
         ({"positive_rate": 0.0}, ValueError, "positive_rate"),
         ({"class_shares": (0.5, 0.5, 0.5)}, ValueError, "class_shares"),
         ({"class_shares": (0.5,)}, ValueError, "class_shares"),

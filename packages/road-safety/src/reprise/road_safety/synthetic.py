@@ -156,7 +156,7 @@ def synthetic_city(
     (84, (60, 32, 32, 3), 0.22)
     """
     nodes, seed = integer("nodes", nodes, minimum=20), integer("seed", seed, minimum=0)
-    years = tuple(integer("years", year) for year in years)
+    years = tuple(integer("years", year) for year in np.atleast_1d(np.asarray(years)).tolist())
     if not years or list(years) != sorted(set(years)):
         raise ValueError(f"years must be in order, each once, got {years}")
     positive_rate = number("positive_rate", positive_rate, low=0.0, high=0.5, open_low=True)
