@@ -219,7 +219,8 @@ def test_a_folder_of_images_is_embedded_with_zeros_where_one_is_missing(city, tm
 
 
 @pytest.mark.parametrize("fusion", ["basic", "gated", "moe"])
-def test_an_embedding_of_ones_own_goes_into_training(city, fusion):
+def test_an_embedding_of_ones_own_goes_into_training(fusion):
+    city = synthetic_city(60, seed=3)
     embedding = image_features(city.tiles)
     embedding[:20] = 0.0  # no image
     data = city.dataset.with_images(embedding)
