@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from reprise.road_safety.export import export_ml4roadsafety
     from reprise.road_safety.features import betweenness, history, structural_features, walk_embedding
     from reprise.road_safety.fusion import BasicFusion, GatedFusion, MixtureOfExperts
+    from reprise.road_safety.images import embed_images, image_features
     from reprise.road_safety.layout import from_ml4roadsafety, from_mmtrace
     from reprise.road_safety.matching import match
     from reprise.road_safety.metrics import evaluate
     from reprise.road_safety.model import RoadGNN
+    from reprise.road_safety.multitask import MultitaskResult, train_multitask
     from reprise.road_safety.rates import RateRatio, matched_rate_ratio
     from reprise.road_safety.sensitivity import e_value, rosenbaum_bound
     from reprise.road_safety.snapping import SnapResult, snap_points
     from reprise.road_safety.streets import Streets, read_streets, street_graph
+    from reprise.road_safety.synthetic import SyntheticCity, TrueEffect, synthetic_city, synthetic_states
     from reprise.road_safety.training import TrainResult, train
 
 _HOMES = {
@@ -51,14 +54,17 @@ _HOMES = {
     "export": ["export_ml4roadsafety"],
     "features": ["betweenness", "history", "structural_features", "walk_embedding"],
     "fusion": ["BasicFusion", "GatedFusion", "MixtureOfExperts"],
+    "images": ["embed_images", "image_features"],
     "layout": ["from_ml4roadsafety", "from_mmtrace"],
     "matching": ["match"],
     "metrics": ["evaluate"],
     "model": ["RoadGNN"],
+    "multitask": ["MultitaskResult", "train_multitask"],
     "rates": ["RateRatio", "matched_rate_ratio"],
     "sensitivity": ["e_value", "rosenbaum_bound"],
     "snapping": ["SnapResult", "snap_points"],
     "streets": ["Streets", "read_streets", "street_graph"],
+    "synthetic": ["SyntheticCity", "TrueEffect", "synthetic_city", "synthetic_states"],
     "training": ["TrainResult", "train"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -81,6 +87,7 @@ __all__ = [
     "LeakageError",
     "MixtureOfExperts",
     "MonthData",
+    "MultitaskResult",
     "Overlap",
     "PositivityError",
     "RateRatio",
@@ -89,19 +96,23 @@ __all__ = [
     "Scaler",
     "SnapResult",
     "Streets",
+    "SyntheticCity",
     "TrainResult",
+    "TrueEffect",
     "auc",
     "betweenness",
     "build_cambridge",
     "e_value",
     "effect",
     "effective_size",
+    "embed_images",
     "evaluate",
     "export_ml4roadsafety",
     "from_geojson",
     "from_ml4roadsafety",
     "from_mmtrace",
     "history",
+    "image_features",
     "match",
     "matched_rate_ratio",
     "read_streets",
@@ -112,7 +123,10 @@ __all__ = [
     "standardised_differences",
     "street_graph",
     "structural_features",
+    "synthetic_city",
+    "synthetic_states",
     "train",
+    "train_multitask",
     "walk_embedding",
 ]
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from reprise.road_safety.dataset import Month, RoadDataset
 from reprise.road_safety.errors import ConvergenceWarning
 from reprise.road_safety.metrics import NEGATIVES, evaluate, monthly_mean
-from reprise.road_safety.training import _METRICS, SPLITS, Inputs, TrainResult, check_years
+from reprise.road_safety.training import METRICS, SPLITS, Inputs, TrainResult, check_years
 from reprise.road_safety.validation import integer, one_of
 
 Scorer = Callable[[int], np.ndarray]
@@ -80,7 +80,7 @@ def run_baseline(
             per_month[split].append({"year": year, "month": month, **values})
             if np.isnan(values["auroc"]):
                 skipped.append((year, month))
-    metrics = {split: {key: monthly_mean(part, key) for key in _METRICS} for split, part in per_month.items()}
+    metrics = {split: {key: monthly_mean(part, key) for key in METRICS} for split, part in per_month.items()}
     return TrainResult(metrics, per_month, seed, 0, skipped)
 
 

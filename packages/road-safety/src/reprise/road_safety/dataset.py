@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from reprise.road_safety.errors import DatasetLayoutError
+from reprise.road_safety.validation import real_array
 
 Month = tuple[int, int]
 WEATHER = ("tavg", "tmin", "tmax", "prcp", "wspd", "pres")  # °C, °C, °C, mm a day, km/h, hPa
@@ -128,6 +129,8 @@ class RoadDataset:
         for name, (found, wanted) in expected.items():
             if found != wanted:
                 raise ValueError(f"{name} must have shape {wanted}, got {found}")
+        if self.images is not None and (self.images.ndim != 2 or len(self.images) != n):
+            raise ValueError(f"images must have shape ({n}, d), got {self.images.shape}")
         if self.weather.shape[1] not in (1, n):
             raise ValueError(f"weather must have one row per node, {n}, or one for all, got {self.weather.shape[1]}")
         if edges and (self.edge_index.min() < 0 or self.edge_index.max() >= n):
@@ -222,6 +225,16 @@ class RoadDataset:
     def with_node_features(self, features: np.ndarray) -> RoadDataset:
         """Return the same data set with other static features of the nodes, shape (N, p)."""
         return replace(self, node_static=np.asarray(features, dtype=np.float64))
+
+    def with_images(self, embedding: Any) -> RoadDataset:
+        """Return the same data set with an embedding of an image of every node, shape (N, d); zeros: no image.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the embedding is no finite array of one row per node.
+        """
+        return replace(self, images=real_array("embedding", embedding, ndim=2, length=self.num_nodes))
 
 
 def find_edges(edge_index: np.ndarray, num_nodes: int, u: Any, v: Any) -> np.ndarray:

@@ -3,5 +3,17 @@
 from reprise.core import Paper
 
 PAPER = Paper(
-    "road-safety", ("cambridge-build", "cambridge-auroc", "cambridge-count", "rain-effect", "causal-synthetic")
+    "road-safety",
+    (
+        "loader-roundtrip",
+        "cambridge-build",
+        "cambridge-auroc",
+        "cambridge-count",
+        "spatio-temporal",
+        "mtl-synthetic",
+        "states",
+        "multimodal-synthetic",
+        "rain-effect",
+        "causal-synthetic",
+    ),
 )

@@ -69,7 +69,7 @@ class Inputs:
         self.weather = self._tensor(scaled(dataset.weather, *scaler.weather))
         self.flags = self._tensor(np.column_stack([dataset.flags, scaled(dataset.length, *scaler.length)]))
         self.volume = {year: self._tensor(scaled(values, *scaler.volume)) for year, values in dataset.volume.items()}
-        self.images = None if dataset.images is None else self._tensor(dataset.images)
+        self.images = None if dataset.images is None else self._tensor(scaled_images(dataset.images))
         self.ends = torch.as_tensor(dataset.edge_index, device=self.device)
         self.edge_index, self.z_row = messages(dataset, self.device)
         self.past = self._tensor(past_of_edges(dataset)) if history else None
@@ -85,19 +85,33 @@ class Inputs:
         """Columns of the edges."""
         return self.flags.shape[1] + 1 + (3 if self.history else 0)
 
-    def month(self, row: int) -> tuple[Tensor, Tensor]:
-        """Return features of nodes (N, in_node) and edges (E, in_edge) of a month."""
-        weather = self.weather[row].expand(len(self.static), -1)
+    def month(self, row: int, steps: int = 1) -> tuple[Tensor, Tensor]:
+        """Return features of nodes (N, in_node) and edges (E, in_edge) of a month.
+
+        With several `steps` the nodes have those of so many months, the month itself being the last, shape (steps, N,
+        in_node); before the first month stands the first.
+        """
+        x = self.nodes(row)
+        if steps > 1:
+            x = torch.stack([*(self.nodes(max(row - back, 0)) for back in range(steps - 1, 0, -1)), x])
+        return x, self.edges(row)
+
+    def nodes(self, row: int) -> Tensor:
+        """Return features of the nodes in a month, shape (N, in_node)."""
+        return torch.cat([self.static, self.weather[row].expand(len(self.static), -1)], dim=1)
+
+    def edges(self, row: int) -> Tensor:
+        """Return features of the edges in a month, shape (E, in_edge): flags and length, traffic, past accidents."""
         year = self.dataset.months[row][0]
         volume = self.volume.get(year, self.flags.new_zeros(len(self.flags)))
         parts = [self.flags, volume[:, None]]
         if self.past is not None:
             parts.append(self.past[row])
-        return torch.cat([self.static, weather], dim=1), torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1)
 
     def scores(self, model: RoadGNN, row: int) -> Tensor:
         """Return the model's output for every edge of a month, shape (E,)."""
-        x, z = self.month(row)
+        x, z = self.month(row, model.input_time_steps)
         found: Tensor = model(x, z, self.ends, self.edge_index, self.z_row, self.images)
         return found
 
@@ -127,6 +141,30 @@ def past_of_edges(dataset: RoadDataset) -> np.ndarray:
     recent = (total - total[start]) / np.clip(elapsed, 1, 12)[:, None]
     around = (neighbour_matrix(dataset.edge_index, dataset.num_nodes) @ mean.T).T
     return np.asarray(np.log1p(12 * np.stack([mean, recent, around], axis=2)).astype(np.float32))
+
+
+def scaled_images(embedding: np.ndarray) -> np.ndarray:
+    """Centre and scale the columns of an image embedding over the nodes with an image; rows of zeros stay zeros."""
+    there = (embedding != 0).any(axis=1)
+    result = np.zeros(embedding.shape)
+    if there.any():
+        known = embedding[there]
+        deviation = known.std(axis=0)
+        result[there] = (known - known.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    return result
+
+
+def check_images(model: RoadGNN, inputs: Inputs) -> None:
+    """Refuse a model with fusion whose images the data set does not have.
+
+    Raises
+    ------
+    ValueError
+    """
+    found = 0 if inputs.images is None else inputs.images.shape[1]
+    if model.image_dim and found != model.image_dim:
+        have = f"embeddings of {found} columns" if found else "none: see RoadDataset.with_images"
+        raise ValueError(f"images must have the model's image_dim, {model.image_dim} columns, got {have}")
 
 
 def check_years(train_years: Sequence[int], valid_years: Sequence[int], test_years: Sequence[int]) -> None:
@@ -215,6 +253,7 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = model(inputs.in_node, inputs.in_edge)
+    check_images(model, inputs)
     model.to(inputs.device)
     rows = {name: dataset.rows_of(years) for name, years in zip(SPLITS, (train_years, valid_years, test_years))}
     generator = np.random.default_rng(seed)
@@ -229,21 +268,21 @@ def train(
             curve.append({"epoch": epoch, "loss": float(np.nanmean(losses)), "valid": float("nan")})
             if epoch % evaluate_every == 0 or epoch == epochs:
                 judged = judge(model, inputs, task, negatives, rows["valid"])
-                value = _selection(judged, task)
+                value = selection(judged, task)
                 curve[-1]["valid"] = value
                 if value > best:
                     best, best_epoch, best_state = value, epoch, copy.deepcopy(model.state_dict())
             progress(epoch, epochs)
     model.load_state_dict(best_state)
     per_month = {name: judge(model, inputs, task, negatives, rows[name]) for name in SPLITS}
-    metrics = {name: {key: monthly_mean(part, key) for key in _METRICS} for name, part in per_month.items()}
+    metrics = {name: {key: monthly_mean(part, key) for key in METRICS} for name, part in per_month.items()}
     skipped = [
         (int(row["year"]), int(row["month"])) for part in per_month.values() for row in part if np.isnan(row["auroc"])
     ]
     return TrainResult(metrics, per_month, seed, best_epoch, skipped, curve)
 
 
-_METRICS = ("auroc", "ap", "precision_at_k", "brier", "mae_pos", "mae_all", "poisson_deviance")
+METRICS = ("auroc", "ap", "precision_at_k", "brier", "mae_pos", "mae_all", "poisson_deviance")
 
 
 def judge(
@@ -264,9 +303,33 @@ def judge(
     return found
 
 
-def _selection(rows: list[dict[str, float]], task: str) -> float:
+def selection(rows: list[dict[str, float]], task: str) -> float:
+    """Return by what the best epoch is chosen, larger being better: AUROC, or minus the error on crash edges."""
     value = monthly_mean(rows, "auroc") if task == "classification" else -monthly_mean(rows, "mae_pos")
     return value if np.isfinite(value) else -np.inf
+
+
+def draw_edges(
+    counts: np.ndarray, edge_index: np.ndarray, negatives: str, generator: np.random.Generator
+) -> np.ndarray | None:
+    """Return all edges with an accident and as many drawn without; None where there is only one kind."""
+    positive = counts > 0
+    candidates = ~positive
+    if negatives == "official" and positive.any():
+        candidates &= official_negatives(edge_index, positive)
+    pool = np.flatnonzero(candidates)
+    ones = np.flatnonzero(positive)
+    if not len(ones) or not len(pool):
+        return None
+    return np.concatenate([ones, generator.choice(pool, min(len(ones), len(pool)), replace=False)])
+
+
+def accident_loss(out: Tensor, counts: Tensor, task: str) -> Tensor:
+    """Return the cross-entropy of "any accident", or the mean absolute error of counts."""
+    target = counts.to(out.dtype)
+    if task == "classification":
+        return nn.functional.binary_cross_entropy_with_logits(out, (target > 0).to(out.dtype))
+    return nn.functional.l1_loss(out, target)
 
 
 def _step(
@@ -279,23 +342,13 @@ def _step(
     generator: np.random.Generator,
 ) -> float:
     counts = inputs.counts[[row]].toarray()[0]
-    positive = counts > 0
-    candidates = ~positive
-    if negatives == "official" and positive.any():
-        candidates &= official_negatives(inputs.dataset.edge_index, positive)
-    pool = np.flatnonzero(candidates)
-    ones = np.flatnonzero(positive)
-    if not len(ones) or not len(pool):
+    drawn = draw_edges(counts, inputs.dataset.edge_index, negatives, generator)
+    if drawn is None:
         return float("nan")
-    zeros = generator.choice(pool, min(len(ones), len(pool)), replace=False)
-    edges = torch.as_tensor(np.concatenate([ones, zeros]), device=inputs.device)
-    x, z = inputs.month(row)
+    edges = torch.as_tensor(drawn, device=inputs.device)
+    x, z = inputs.month(row, model.input_time_steps)
     out = model(x, z, inputs.ends, inputs.edge_index, inputs.z_row, inputs.images, edges)
-    target = torch.as_tensor(counts, device=inputs.device, dtype=out.dtype)[edges]
-    if task == "classification":
-        loss = nn.functional.binary_cross_entropy_with_logits(out, (target > 0).to(out.dtype))
-    else:
-        loss = nn.functional.l1_loss(out, target)
+    loss = accident_loss(out, torch.as_tensor(counts[drawn], device=inputs.device), task)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
