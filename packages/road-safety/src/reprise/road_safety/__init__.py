@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         ConvergenceWarning,
         CoordinateError,
         DatasetLayoutError,
+        DownloadError,
         LeakageError,
         PositivityError,
     )
     from reprise.road_safety.export import export_ml4roadsafety
     from reprise.road_safety.features import betweenness, history, structural_features, walk_embedding
+    from reprise.road_safety.fetch import fetch_state
     from reprise.road_safety.fusion import BasicFusion, GatedFusion, MixtureOfExperts
     from reprise.road_safety.layout import from_ml4roadsafety, from_mmtrace
     from reprise.road_safety.matching import match
@@ -47,9 +49,17 @@ _HOMES = {
     "dataset": ["FLAGS", "WEATHER", "MonthData", "RoadDataset", "Scaler"],
     "effects": ["EffectResult", "effect"],
     "encoders": ["GAT", "GCN", "GIN", "SAGE", "Encoder"],
-    "errors": ["ConvergenceWarning", "CoordinateError", "DatasetLayoutError", "LeakageError", "PositivityError"],
+    "errors": [
+        "ConvergenceWarning",
+        "CoordinateError",
+        "DatasetLayoutError",
+        "DownloadError",
+        "LeakageError",
+        "PositivityError",
+    ],
     "export": ["export_ml4roadsafety"],
     "features": ["betweenness", "history", "structural_features", "walk_embedding"],
+    "fetch": ["fetch_state"],
     "fusion": ["BasicFusion", "GatedFusion", "MixtureOfExperts"],
     "layout": ["from_ml4roadsafety", "from_mmtrace"],
     "matching": ["match"],
@@ -75,6 +85,7 @@ __all__ = [
     "ConvergenceWarning",
     "CoordinateError",
     "DatasetLayoutError",
+    "DownloadError",
     "EffectResult",
     "Encoder",
     "GatedFusion",
@@ -98,6 +109,7 @@ __all__ = [
     "effective_size",
     "evaluate",
     "export_ml4roadsafety",
+    "fetch_state",
     "from_geojson",
     "from_ml4roadsafety",
     "from_mmtrace",
