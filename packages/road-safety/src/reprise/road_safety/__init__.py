@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from reprise.road_safety.balance import Overlap, auc, effective_size, standardised_differences
     from reprise.road_safety.baselines import BASELINES, run_baseline
     from reprise.road_safety.blocks import spatial_blocks
+    from reprise.road_safety.budgets import Budget, at_budget
+    from reprise.road_safety.calibration import Reliability, recalibration, reliability
     from reprise.road_safety.cambridge import build_cambridge
     from reprise.road_safety.city import from_geojson
     from reprise.road_safety.dataset import FLAGS, WEATHER, MonthData, RoadDataset, Scaler
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
     from reprise.road_safety.features import betweenness, history, structural_features, walk_embedding
     from reprise.road_safety.fetch import fetch_state
     from reprise.road_safety.fusion import BasicFusion, GatedFusion, MixtureOfExperts
+    from reprise.road_safety.holdout import districts, held_out_metrics, network_learner, part_of, past_count_learner
+    from reprise.road_safety.junctions import segment_speeds
     from reprise.road_safety.layout import from_ml4roadsafety, from_mmtrace
+    from reprise.road_safety.maps import MapLayer, risk_map
     from reprise.road_safety.matching import match
     from reprise.road_safety.metrics import evaluate
     from reprise.road_safety.model import RoadGNN
+    from reprise.road_safety.pages import html_map
+    from reprise.road_safety.ranking import rank_segments
     from reprise.road_safety.rates import RateRatio, matched_rate_ratio
     from reprise.road_safety.sensitivity import e_value, rosenbaum_bound
+    from reprise.road_safety.shrinkage import ShrunkCounts, segment_features, shrunk_counts
     from reprise.road_safety.snapping import SnapResult, snap_points
     from reprise.road_safety.streets import Streets, read_streets, street_graph
     from reprise.road_safety.training import TrainResult, train
@@ -44,6 +52,8 @@ _HOMES = {
     "balance": ["Overlap", "auc", "effective_size", "standardised_differences"],
     "baselines": ["BASELINES", "run_baseline"],
     "blocks": ["spatial_blocks"],
+    "budgets": ["Budget", "at_budget"],
+    "calibration": ["Reliability", "recalibration", "reliability"],
     "cambridge": ["build_cambridge"],
     "city": ["from_geojson"],
     "dataset": ["FLAGS", "WEATHER", "MonthData", "RoadDataset", "Scaler"],
@@ -61,12 +71,18 @@ _HOMES = {
     "features": ["betweenness", "history", "structural_features", "walk_embedding"],
     "fetch": ["fetch_state"],
     "fusion": ["BasicFusion", "GatedFusion", "MixtureOfExperts"],
+    "holdout": ["districts", "held_out_metrics", "network_learner", "part_of", "past_count_learner"],
+    "junctions": ["segment_speeds"],
     "layout": ["from_ml4roadsafety", "from_mmtrace"],
+    "maps": ["MapLayer", "risk_map"],
     "matching": ["match"],
     "metrics": ["evaluate"],
     "model": ["RoadGNN"],
+    "pages": ["html_map"],
+    "ranking": ["rank_segments"],
     "rates": ["RateRatio", "matched_rate_ratio"],
     "sensitivity": ["e_value", "rosenbaum_bound"],
+    "shrinkage": ["ShrunkCounts", "segment_features", "shrunk_counts"],
     "snapping": ["SnapResult", "snap_points"],
     "streets": ["Streets", "read_streets", "street_graph"],
     "training": ["TrainResult", "train"],
@@ -82,6 +98,7 @@ __all__ = [
     "SAGE",
     "WEATHER",
     "BasicFusion",
+    "Budget",
     "ConvergenceWarning",
     "CoordinateError",
     "DatasetLayoutError",
@@ -90,20 +107,25 @@ __all__ = [
     "Encoder",
     "GatedFusion",
     "LeakageError",
+    "MapLayer",
     "MixtureOfExperts",
     "MonthData",
     "Overlap",
     "PositivityError",
     "RateRatio",
+    "Reliability",
     "RoadDataset",
     "RoadGNN",
     "Scaler",
+    "ShrunkCounts",
     "SnapResult",
     "Streets",
     "TrainResult",
+    "at_budget",
     "auc",
     "betweenness",
     "build_cambridge",
+    "districts",
     "e_value",
     "effect",
     "effective_size",
@@ -113,12 +135,24 @@ __all__ = [
     "from_geojson",
     "from_ml4roadsafety",
     "from_mmtrace",
+    "held_out_metrics",
     "history",
+    "html_map",
     "match",
     "matched_rate_ratio",
+    "network_learner",
+    "part_of",
+    "past_count_learner",
+    "rank_segments",
     "read_streets",
+    "recalibration",
+    "reliability",
+    "risk_map",
     "rosenbaum_bound",
     "run_baseline",
+    "segment_features",
+    "segment_speeds",
+    "shrunk_counts",
     "snap_points",
     "spatial_blocks",
     "standardised_differences",

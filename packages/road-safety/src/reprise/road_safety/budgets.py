@@ -74,7 +74,9 @@ def at_budget(scores: Any, counts: Any, length: Any, km: float, *, per_length: b
     score = real_array("scores", scores, ndim=1, length=len(metres))
     found = real_array("counts", counts, ndim=1, length=len(metres))
     if (found < 0).any() or (found % 1 != 0).any():
-        raise ValueError(f"counts must be whole numbers of at least 0, got {found[(found < 0) | (found % 1 != 0)][0]:g}")
+        raise ValueError(
+            f"counts must be whole numbers of at least 0, got {found[(found < 0) | (found % 1 != 0)][0]:g}"
+        )
     limit = number("km", km, low=0.0, open_low=True) * 1e3
     order = np.argsort(-(score / metres if per_length else score), kind="stable")
     reach = np.cumsum(metres[order])
