@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from reprise.road_safety.junctions import segment_speeds
     from reprise.road_safety.layout import from_ml4roadsafety, from_mmtrace
     from reprise.road_safety.maps import MapLayer, risk_map
+    from reprise.road_safety.matched import MatchedDifferences, matched_differences
     from reprise.road_safety.matching import match
     from reprise.road_safety.metrics import evaluate
+    from reprise.road_safety.mirrored import without_mirrors
     from reprise.road_safety.model import RoadGNN
     from reprise.road_safety.pages import html_map
     from reprise.road_safety.ranking import rank_segments
@@ -75,8 +77,10 @@ _HOMES = {
     "junctions": ["segment_speeds"],
     "layout": ["from_ml4roadsafety", "from_mmtrace"],
     "maps": ["MapLayer", "risk_map"],
+    "matched": ["MatchedDifferences", "matched_differences"],
     "matching": ["match"],
     "metrics": ["evaluate"],
+    "mirrored": ["without_mirrors"],
     "model": ["RoadGNN"],
     "pages": ["html_map"],
     "ranking": ["rank_segments"],
@@ -108,6 +112,7 @@ __all__ = [
     "GatedFusion",
     "LeakageError",
     "MapLayer",
+    "MatchedDifferences",
     "MixtureOfExperts",
     "MonthData",
     "Overlap",
@@ -139,6 +144,7 @@ __all__ = [
     "history",
     "html_map",
     "match",
+    "matched_differences",
     "matched_rate_ratio",
     "network_learner",
     "part_of",
@@ -160,6 +166,7 @@ __all__ = [
     "structural_features",
     "train",
     "walk_embedding",
+    "without_mirrors",
 ]
 
 

@@ -3,5 +3,6 @@
 from reprise.core import Paper
 
 PAPER = Paper(
-    "road-safety", ("cambridge-build", "cambridge-auroc", "cambridge-count", "rain-effect", "causal-synthetic")
+    "road-safety",
+    ("cambridge-build", "cambridge-auroc", "cambridge-count", "rain-effect", "causal-synthetic", "cambridge-map"),
 )
