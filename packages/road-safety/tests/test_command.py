@@ -131,7 +131,7 @@ def test_effect_says_balance_and_convergence(files):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["build", "absent.geojson", "crashes.csv", "--out", "o"], "cannot use absent.geojson"),
+        (["build", "absent.geojson", "crashes.csv", "--out", "o"], "absent.geojson must be a GeoJSON file"),
         (["build", "streets.geojson", "weather.csv", "--out", "o"], "crashes must have columns date, lon, lat"),
         (["build", "streets.geojson", "crashes.csv", "--out", "o", "--name", "../x"], "--name must be a plain name"),
         (["build", "streets.geojson", "crashes.csv", "--out", "o", "--max-distance", "-1"], "max_distance"),

@@ -94,7 +94,9 @@ def held_out_metrics(
     if set(map(int, train_years)) & set(map(int, test_years)):
         raise LeakageError(f"test_years must not be among train_years, got {list(train_years)} and {list(test_years)}")
     outside = np.asarray(held_out)
-    part = part_of(dataset, ~outside if outside.dtype == bool else outside)
+    if outside.dtype != bool or outside.shape != (dataset.num_edges,) or not outside.any() or outside.all():
+        raise ValueError(f"held_out must be a mask of shape ({dataset.num_edges},) that is neither empty nor full")
+    part = part_of(dataset, ~outside)
     silent = unknown(dataset, outside, part.scaler(train_years))
     return {
         "time": _judged(dataset, learn(dataset), dataset, outside, test_years),
@@ -104,7 +106,9 @@ def held_out_metrics(
 
 def unknown(dataset: RoadDataset, held_out: np.ndarray, scaler: Scaler) -> RoadDataset:
     """Return the whole network, scaled by `scaler`, without the accidents of the segments held out."""
-    known = sparse.csr_array(dataset.counts @ sparse.diags_array((~held_out).astype(dataset.counts.dtype)))
+    known = dataset.counts.copy()
+    known.data[held_out[known.indices]] = 0
+    known.eliminate_zeros()
     given = {field.name: getattr(dataset, field.name) for field in fields(RoadDataset)}
     return _Scaled(**given | {"counts": known, "as_scaled": scaler})
 

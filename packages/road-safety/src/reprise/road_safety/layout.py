@@ -45,7 +45,7 @@ def from_ml4roadsafety(root: Any, state: str, node_features: Any = "centrality")
     -------
     RoadDataset
         `report` says what was repaired: edges without features, accidents on unknown or reversed edges, swapped
-        coordinates.
+        coordinates, values of the weather that are missing (scaled features have the mean there).
 
     Raises
     ------
@@ -64,6 +64,7 @@ def from_ml4roadsafety(root: Any, state: str, node_features: Any = "centrality")
     for row, month in enumerate(months):
         if month in tables:
             weather[row] = _weather(_table(tables[month]), node_id)
+    report["weather_missing"] = int(np.isnan(weather).sum())
     counts = _counts(accidents, months, edge_index, n, report)
     return RoadDataset(
         name=state,
