@@ -157,7 +157,6 @@ def trusted(settings: Settings, dataset: RoadDataset, context: Context) -> list[
         "past count": before.astype(float),
         "empirical Bayes": shrunk_counts(segment_features(dataset), before).expected,
         "best by validation": scores[best]["test"][0],
-        "length": dataset.length,
     }
     for name, value in ranked.items():
         for km in settings.budgets:
@@ -165,6 +164,8 @@ def trusted(settings: Settings, dataset: RoadDataset, context: Context) -> list[
             rows.append(
                 {"row": "budget", "ranked_by": name, "km": km, "recall": budget.recall, "precision": budget.precision}
             )
+    whole = dataset.length.sum() / 1e3
+    rows += [{"row": "budget", "ranked_by": "any streets", "km": km, "recall": km / whole} for km in settings.budgets]
     return [*rows, {"row": "best", "model": best}]
 
 
@@ -278,7 +279,7 @@ def _plot_districts(axis: Any, rows: pd.DataFrame) -> None:
 def _plot_calibration(axis: Any, rows: pd.DataFrame) -> None:
     for style, kind in enumerate(dict.fromkeys(rows["kind"])):
         part = rows[(rows["kind"] == kind) & (rows["predicted"] > 0)]
-        error = [part["observed"] - part["low"], part["high"] - part["observed"]]
+        error = np.maximum([part["observed"] - part["low"], part["high"] - part["observed"]], 0.0)
         axis.errorbar(
             part["predicted"],
             part["observed"],
