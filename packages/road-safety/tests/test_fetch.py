@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from reprise.core import RepriseError
 from reprise.road_safety import (
     DatasetLayoutError,
     DownloadError,
@@ -18,6 +20,7 @@ from reprise.road_safety import (
     fetch_state,
     from_ml4roadsafety,
 )
+from reprise.road_safety.command import app
 from reprise.road_safety.fetch import PIECE
 
 
@@ -210,3 +213,14 @@ def test_states_are_found_where_the_environment_says(state, dataverse, tmp_path,
     place = tmp_path / "data" / "road-safety" / "mmtrace"
     fetch_state("XX", cache=place, server=dataverse.address)
     assert fetch_state("XX", "mmtrace", server="http://127.0.0.1:9") == place
+
+
+def test_the_command_fetches_and_says_where_or_what_is_wrong(state, dataverse, tmp_path):
+    words = ["fetch", "XX", "--cache", str(tmp_path / "cache"), "--server"]
+    answer = CliRunner().invoke(app, [*words, dataverse.address, "--json"])
+    assert json.loads(answer.stdout) == {"folder": str(tmp_path / "cache" / "XX")}
+    words[1] = "ZZ"
+    answer = CliRunner().invoke(app, [*words, dataverse.address])
+    assert isinstance(answer.exception, RepriseError) and "state must be among" in str(answer.exception)
+    answer = CliRunner().invoke(app, [*words, "http://127.0.0.1:9"])
+    assert isinstance(answer.exception, RepriseError) and "list of files" in str(answer.exception)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reprise.road_safety.validation import number, real_array
+from reprise.road_safety.validation import count_array, number, real_array
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,7 @@ def at_budget(scores: Any, counts: Any, length: Any, km: float, *, per_length: b
     if (metres <= 0).any():
         raise ValueError(f"length must be above 0, got {metres[metres <= 0][0]:g}")
     score = real_array("scores", scores, ndim=1, length=len(metres))
-    found = real_array("counts", counts, ndim=1, length=len(metres))
-    if (found < 0).any() or (found % 1 != 0).any():
-        raise ValueError(
-            f"counts must be whole numbers of at least 0, got {found[(found < 0) | (found % 1 != 0)][0]:g}"
-        )
+    found = count_array("counts", counts, len(metres))
     limit = number("km", km, low=0.0, open_low=True) * 1e3
     order = np.argsort(-(score / metres if per_length else score), kind="stable")
     reach = np.cumsum(metres[order])

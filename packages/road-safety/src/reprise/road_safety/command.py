@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprise.core import RepriseError
+from reprise.road_safety.errors import DownloadError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,22 @@ def build(
     )
     typer.echo(f"{report['named']:.0%} by street name; {report['ambiguous']:,} as near to several streets")
     typer.echo(f"written to {folder}")
+
+
+@app.command()
+def fetch(
+    state: Annotated[str, typer.Argument(metavar="STATE", help="Such as MT.")],
+    source: Annotated[str, typer.Option(help="ml4roadsafety or mmtrace.")] = "ml4roadsafety",
+    cache: Annotated[Path | None, typer.Option(help="Folder for states; that of all data sets by default.")] = None,
+    server: Annotated[str | None, typer.Option(help="Another Dataverse server that has them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download a state as its authors publish it; what broke off goes on."""
+    from reprise.road_safety.fetch import SERVER, fetch_state
+
+    with _one_sentence():
+        folder = fetch_state(state, source, cache, server=server or SERVER)
+    typer.echo(json.dumps({"folder": str(folder / state)}) if as_json else f"{state} lies in {folder / state}")
 
 
 @app.command()
@@ -298,6 +315,8 @@ def _one_sentence() -> Iterator[None]:
     """Turn what is wrong with the input into one sentence."""
     try:
         yield
+    except DownloadError as error:
+        raise RepriseError(str(error)) from error
     except OSError as error:
         named = os.path.basename(error.filename) if isinstance(error.filename, str) else error.filename
         raise RepriseError(f"cannot use {named or 'a file'}: {error.strerror or error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from reprise.road_safety.matching import match
-from reprise.road_safety.validation import binary_array, integer, number, real_array
+from reprise.road_safety.validation import binary_array, count_array, integer, number, real_array
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,9 @@ def matched_differences(
     7.0
     """
     X = real_array("X", X, ndim=2)
-    treated, y = binary_array("T", T, len(X)), real_array("counts", counts, ndim=1, length=len(X))
+    treated, y = binary_array("T", T, len(X)), count_array("counts", counts, len(X))
     if treated.all() or not treated.any():
         raise ValueError(f"T must have treated and untreated units, got {int(treated.sum())} treated of {len(X)}")
-    if (y < 0).any() or (y % 1 != 0).any():
-        raise ValueError(f"counts must be whole numbers of at least 0, got {y[(y < 0) | (y % 1 != 0)][0]:g}")
     time = number("exposure", exposure, low=0.0, open_low=True)
     limit = None if caliper is None else number("caliper", caliper, low=0.0, open_low=True)
     spread = X.std(axis=0)

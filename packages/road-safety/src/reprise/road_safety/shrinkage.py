@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from reprise.road_safety.dataset import RoadDataset
 from reprise.road_safety.errors import ConvergenceWarning
-from reprise.road_safety.validation import number, real_array
+from reprise.road_safety.validation import count_array, number, real_array
 
 # Below this overdispersion counts are as good as Poisson, and the regression says all.
 SMALLEST_OVERDISPERSION = 1e-6
@@ -105,9 +105,7 @@ def shrunk_counts(features: Any, counts: Any, weights: Any = None) -> ShrunkCoun
     True
     """
     X = real_array("features", features, ndim=2)
-    y = real_array("counts", counts, ndim=1, length=len(X))
-    if (y < 0).any() or (y % 1 != 0).any():
-        raise ValueError(f"counts must be whole numbers of at least 0, got {y[(y < 0) | (y % 1 != 0)][0]:g}")
+    y = count_array("counts", counts, len(X))
     if not y.any():
         raise ValueError("counts must hold at least one accident, got none")
     w = np.ones(len(y)) if weights is None else real_array("weights", weights, ndim=1, length=len(X))
