@@ -107,7 +107,7 @@ def colours() -> Colormap:
     return ListedColormap(mpl.colormaps[_COLOURMAP](np.linspace(_LIGHTEST, 1.0, 256)))
 
 
-def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None) -> Figure:
+def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None, width: float = 1.0) -> Figure:
     """Draw a quantity of the segments on their map.
 
     Parameters
@@ -117,6 +117,8 @@ def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None) -> Figu
     layer : MapLayer
     axes : matplotlib Axes, optional
         Where to draw; a new figure by default.
+    width : float
+        Of the lines, against those that suit a figure as wide as a page.
 
     Returns
     -------
@@ -130,6 +132,7 @@ def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None) -> Figu
     from matplotlib.collections import LineCollection
 
     lines = segment_lines(streets)
+    thin, thick = np.array(WIDTHS) * number("width", width, low=0.0, open_low=True)
     if len(layer.values) != len(lines):
         raise ValueError(f"layer must have one value per segment, {len(lines)}, got {len(layer.values)}")
     if axes is None:
@@ -138,7 +141,7 @@ def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None) -> Figu
     plane = Projection.around(points[:, 0], points[:, 1])
     metres = [plane.metres(*line.T) for line in lines]
     norm, told = layer.norm(), layer.told
-    axes.add_collection(LineCollection([metres[e] for e in np.flatnonzero(~told)], colors=QUIET, linewidths=WIDTHS[0]))
+    axes.add_collection(LineCollection([metres[e] for e in np.flatnonzero(~told)], colors=QUIET, linewidths=thin))
     order = np.flatnonzero(told)[np.argsort(layer.values[told], kind="stable")]
     share = np.asarray(norm(layer.values[order]))
     drawn = LineCollection(
@@ -146,7 +149,7 @@ def risk_map(streets: Any, layer: MapLayer, *, axes: Axes | None = None) -> Figu
         array=layer.values[order],
         cmap=colours(),
         norm=norm,
-        linewidths=WIDTHS[0] + (WIDTHS[1] - WIDTHS[0]) * share,
+        linewidths=thin + (thick - thin) * share,
         capstyle="round",
     )
     axes.add_collection(drawn)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from reprise.core import Claim, Context, Experiment, at_least, at_most, values, within
 from reprise.core.figures import COLOURS, MARKERS
@@ -227,15 +228,15 @@ def _thin(line: np.ndarray) -> np.ndarray:
 
 def plot(table: pd.DataFrame) -> Figure:
     """Two maps above; districts, calibration and budgets below."""
-    figure = plt.figure(figsize=(7.4, 6.6), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+    figure = plt.figure(figsize=(7.4, 5.8), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1.1, 1])
     maps = upper.subplots(1, 2)
     rows = table[table["part"] == "map"]
     lines = [np.array([point.split(",") for point in path.split()], dtype=float) for path in rows["path"]]
     for axis, layer in zip(
         maps,
         (
-            MapLayer("expected accidents per km and year", rows["expected"]),
+            MapLayer("accidents per km and year", rows["expected"]),
             MapLayer(
                 "accidents a year beyond matches",
                 rows["beyond"],
@@ -246,8 +247,8 @@ def plot(table: pd.DataFrame) -> Figure:
             ),
         ),
     ):
-        risk_map(lines, layer, axes=axis)
-    maps[0].set_title("all segments, empirical Bayes", fontsize=8)
+        risk_map(lines, layer, axes=axis, width=0.55)
+    maps[0].set_title("expected of all segments (empirical Bayes)", fontsize=8)
     maps[1].set_title("main streets, where it can be told from 0", fontsize=8)
     axes = lower.subplots(1, 3, width_ratios=[1.5, 1, 1])
     _plot_districts(axes[0], table[table["part"] == "districts"])
@@ -291,6 +292,8 @@ def _plot_calibration(axis: Any, rows: pd.DataFrame) -> None:
         )
     axis.plot([2e-3, 1], [2e-3, 1], color="black", linestyle="-", linewidth=0.8)
     axis.set(xscale="log", yscale="log", xlabel="predicted", ylabel="observed share", xlim=(2e-3, 1), ylim=(2e-3, 1))
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axis.legend(fontsize=7, loc="upper left")
 
 
@@ -298,7 +301,7 @@ def _plot_budgets(axis: Any, rows: pd.DataFrame) -> None:
     for style, name in enumerate(dict.fromkeys(rows["ranked_by"])):
         part = rows[rows["ranked_by"] == name].sort_values("km")
         axis.plot(part["km"], part["recall"] * 100, marker=MARKERS[style], color=COLOURS[style], label=name)
-    axis.set(xlabel="budget (km)", ylabel="accidents reached (%)", ylim=(0, None))
+    axis.set(xlabel="budget (km)", ylabel="accidents reached (%)", ylim=(0, 145 * rows["recall"].max()))
     axis.legend(fontsize=6.5, loc="upper left")
 
 
