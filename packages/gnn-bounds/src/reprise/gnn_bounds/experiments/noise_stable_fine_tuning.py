@@ -139,6 +139,7 @@ def plot(table: pd.DataFrame) -> Figure:
                 rows["test_auc"],
                 color=COLOURS[index],
                 marker=MARKERS[index],
+                linestyle="-",
                 linewidth=1,
                 label=method if trial == 0 else None,
             )
@@ -154,7 +155,7 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[0].axhline(0.804, color="#777777", linewidth=0.8, linestyle=":", label="plain, expected (0.804)")
     axes[0].set(xlabel="epoch", ylabel=f"test ROC-AUC, {table['set'].iloc[0]}")
     axes[0].set_xticks(sorted(set(table["epoch"]))[:: max(1, table["epoch"].max() // 10)])
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     measured = [method for method in methods if table.loc[table["method"] == method, "trace"].notna().any()]
     axes[1].set_xticks(range(len(measured)), measured)
     axes[1].set(ylabel="trace of the Hessian (± 95 %)", xlim=(-0.5, len(measured) - 0.5))

@@ -130,7 +130,11 @@ def plot(table: pd.DataFrame) -> Figure:
             style = kinds[group[2]]
             filled = group[0] == "network"
             axis.plot(
-                [given.min(), given.max()], [height, height], color=COLOURS[style], linewidth=1.2, solid_capstyle="butt"
+                [given.min(), given.max()],
+                [height, height],
+                "-",
+                color=COLOURS[style],
+                linewidth=1.2,
             )
             axis.plot(
                 given.mean(),

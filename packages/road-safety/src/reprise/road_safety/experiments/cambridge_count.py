@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from reprise.core import Claim, Context, Experiment, at_most, beats, values
 from reprise.core.figures import COLOURS, MARKERS
@@ -80,10 +81,13 @@ def plot(table: pd.DataFrame) -> Figure:
         for height, model in enumerate(models):
             given = table.loc[table["model"] == model, metric]
             network = model in ("none", "gcn", "sage", "gin")
-            axis.plot([given.min(), given.max()], [height] * 2, color=COLOURS[int(network)], linewidth=1.2)
+            axis.plot([given.min(), given.max()], [height] * 2, "-", color=COLOURS[int(network)], linewidth=1.2)
             axis.plot(given.mean(), height, marker=MARKERS[int(network)], color=COLOURS[int(network)], linestyle="")
         axis.set_xlabel(title)
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(axis="x", alpha=0.3)
     names = {"one": "always 1", "zero": "always 0", "none": "MLP", "gcn": "GCN", "sage": "GraphSAGE", "gin": "GIN"}
     axes[0].set_yticks(range(len(models)), labels=[names.get(model, model.replace("_", " ")) for model in models])
