@@ -198,6 +198,7 @@ def effect(
         warnings.simplefilter("always", ConvergenceWarning)
         table = _table(path)
         columns = [column.strip() for column in covariates.split(",")]
+        assert table is not None
         _need(path, table, [treatment, outcome, *columns, *([clusters] if clusters else [])])
         found = estimate(
             table[treatment].to_numpy(),

@@ -19,7 +19,7 @@ from reprise.road_safety.dataset import RoadDataset, Scaler
 from reprise.road_safety.errors import LeakageError
 from reprise.road_safety.metrics import evaluate, monthly_mean
 from reprise.road_safety.model import RoadGNN
-from reprise.road_safety.training import SPLITS, Inputs, train
+from reprise.road_safety.training import Inputs, train
 from reprise.road_safety.validation import integer
 
 # Months of a data set in which accidents may be read, and the scores of its segments in one of them.
@@ -134,14 +134,22 @@ def network_learner(
     **options: Any,
 ) -> Learner:
     """Return what trains a network and scores segments with it; further options are those of `train`."""
-    years = dict(zip((f"{name}_years" for name in SPLITS), (train_years, valid_years, test_years)))
 
     def learn(dataset: RoadDataset) -> Scorer:
         inputs = Inputs(dataset, train_years, history)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(integer("seed", options.get("seed", 0), minimum=0))
             network = model(inputs.in_node, inputs.in_edge)
-        train(dataset, network, history=history, device=device, **years, **options)
+        train(
+            dataset,
+            network,
+            train_years=train_years,
+            valid_years=valid_years,
+            test_years=test_years,
+            history=history,
+            device=device,
+            **options,
+        )
         seen: dict[int, Inputs] = {}
 
         def score(other: RoadDataset, row: int) -> np.ndarray:

@@ -84,9 +84,11 @@ def segment_speeds(folder: Any, streets: Streets, before: int | None = None) -> 
     entry.
     """
     places, given = _points(Path(folder) / "speed_studies.geojson")
+    names = [str(row.get("STREET") or "") for row in given]
+    snapped = snap_points(places[:, 0], places[:, 1], streets, 40.0, names)
     table = pd.DataFrame(
         {
-            "segment": snap_points(*places.T, streets, 40.0, [str(row.get("STREET") or "") for row in given]).segment,
+            "segment": snapped.segment,
             "year": [int(str(row.get("DATE") or "9999")[:4]) for row in given],
             "speed_85": [float(row.get("SPEED_85TH") or 0) * KMH_PER_MPH for row in given],
             "limit": pd.to_numeric(pd.Series([row.get("Limit") for row in given]), errors="coerce") * KMH_PER_MPH,

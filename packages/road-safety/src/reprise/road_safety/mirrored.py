@@ -53,4 +53,4 @@ def _mean(values: np.ndarray, edge: np.ndarray, size: int) -> np.ndarray:
     known = np.isfinite(values)
     count = np.bincount(edge[known], minlength=size)
     total = np.bincount(edge[known], values[known], size)
-    return np.divide(total, count, out=np.full(size, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(size, np.nan), where=count > 0))

@@ -57,7 +57,7 @@ class ShrunkCounts:
     @property
     def expected(self) -> np.ndarray:
         """Mean of the rate, between `observed` and `prior`."""
-        return self.shape / self.rate
+        return np.asarray(self.shape / self.rate)
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Return the central interval of the rate; φ and μ are taken as known."""

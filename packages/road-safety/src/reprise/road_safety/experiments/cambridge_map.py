@@ -223,13 +223,13 @@ def segments(dataset: RoadDataset) -> list[dict[str, Any]]:
 
 def _thin(line: np.ndarray) -> np.ndarray:
     """At most five points of a line."""
-    return line[np.unique(np.linspace(0, len(line) - 1, 5).round().astype(int))]
+    return np.asarray(line[np.unique(np.linspace(0, len(line) - 1, 5).round().astype(int))])
 
 
 def plot(table: pd.DataFrame) -> Figure:
     """Two maps above; districts, calibration and budgets below."""
     figure = plt.figure(figsize=(7.4, 5.8), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1.1, 1])
+    upper, lower = np.ravel(figure.subfigures(2, 1, height_ratios=[1.1, 1]))
     maps = upper.subplots(1, 2)
     rows = table[table["part"] == "map"]
     lines = [np.array([point.split(",") for point in path.split()], dtype=float) for path in rows["path"]]
