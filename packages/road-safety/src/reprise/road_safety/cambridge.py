@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reprise.road_safety.city import from_geojson
@@ -22,12 +23,22 @@ SOURCES = {
     "average_daily_traffic.csv": "github.com/sunnyyy/cambridge_traffic_data (public domain)",
     "boston_logan_daily_weather.csv": "Meteostat, station 72509 (CC BY-NC 4.0: not for commercial use)",
 }
+# Of use beside them, and needed only where they are asked for.
+_CITY = "github.com/cambridgegis/cambridgegis_data (public domain)"
+FURTHER = dict.fromkeys(("traffic_signals.geojson", "speed_studies.geojson", "intersections.geojson"), _CITY)
 # The city's class of a street, as the road class of the authors' files that comes nearest.
 CLASSES = {1: "primary", 2: "secondary"}
 
 
-def build_cambridge(folder: Any) -> tuple[RoadDataset, SnapResult]:
+def build_cambridge(folder: Any, *, further: bool = False) -> tuple[RoadDataset, SnapResult]:
     """Build the data set from a folder that holds the files of `SOURCES`.
+
+    Parameters
+    ----------
+    folder : path
+    further : bool
+        Add what the files of `FURTHER` say to the features of the junctions: the columns of
+        `junctions.FURTHER_COLUMNS`.
 
     Returns
     -------
@@ -42,12 +53,12 @@ def build_cambridge(folder: Any) -> tuple[RoadDataset, SnapResult]:
         Naming the missing file and where it is from.
     """
     path = Path(folder)
-    for name, source in SOURCES.items():
+    for name, source in (SOURCES | (FURTHER if further else {})).items():
         if not (path / name).is_file():
             raise DatasetLayoutError(f"{path.name} must hold {name}, from {source}")
     streets = read_streets(path / "street_centerlines.geojson")
     classes = [CLASSES.get(int(given.get("MajorRoad") or 0), "residential") for given in streets.properties]
-    return from_geojson(
+    dataset, snapped = from_geojson(
         streets,
         cambridge_crashes(path),
         cambridge_weather(path),
@@ -55,6 +66,13 @@ def build_cambridge(folder: Any) -> tuple[RoadDataset, SnapResult]:
         name="Cambridge",
         classes=classes,
     )
+    if further:
+        from reprise.road_safety.junctions import junction_features
+
+        # Speeds that were measured before the first crash: later ones may follow from the crashes.
+        added = junction_features(path, dataset, streets, before=dataset.years[0])
+        dataset = dataset.with_node_features(np.concatenate([dataset.node_static, added], axis=1))
+    return dataset, snapped
 
 
 def cambridge_crashes(folder: Any) -> pd.DataFrame:

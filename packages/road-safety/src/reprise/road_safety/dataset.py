@@ -222,6 +222,41 @@ class RoadDataset:
         z = np.column_stack([self.flags.astype(np.float64), length, volume])
         return MonthData(x, z, self.counts[[row]].toarray()[0], bool(self.observed[row]))
 
+    def to_pyg(self, year: int, month: int, scaler: Scaler | None = None) -> Any:
+        """Return one month as a graph of torch_geometric.
+
+        Returns
+        -------
+        torch_geometric.data.Data
+            ``x`` (N, p + 6) and ``pos`` (N, 2), degrees; ``edge_index`` (2, M) with ``edge_attr`` (M, 26): two-way
+            segments carry messages both ways; ``edge_label_index`` (2, E) and ``edge_label`` (E,): every segment once,
+            with its accidents; ``edge_id`` (M,): the segment of every message. Missing values are NaN without a
+            scaler.
+
+        Raises
+        ------
+        KeyError
+            If the data set has no such month.
+        """
+        import torch
+
+        # Before torch_geometric, which it loads without torch's warnings about itself.
+        from reprise.road_safety.training import messages  # isort: skip
+        from torch_geometric.data import Data
+
+        given = self.month(year, month, scaler)
+        edge_index, segment = messages(self)
+        z = torch.as_tensor(given.z, dtype=torch.float32)
+        return Data(
+            x=torch.as_tensor(given.x, dtype=torch.float32),
+            pos=torch.as_tensor(np.column_stack([self.lon, self.lat]), dtype=torch.float32),
+            edge_index=edge_index,
+            edge_attr=z[segment],
+            edge_id=segment,
+            edge_label_index=torch.as_tensor(self.edge_index),
+            edge_label=torch.as_tensor(given.counts),
+        )
+
     def with_node_features(self, features: np.ndarray) -> RoadDataset:
         """Return the same data set with other static features of the nodes, shape (N, p)."""
         return replace(self, node_static=np.asarray(features, dtype=np.float64))

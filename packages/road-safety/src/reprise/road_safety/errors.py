@@ -19,3 +19,7 @@ class PositivityError(ValueError):
 
 class ConvergenceWarning(UserWarning):
     """An iterative fit stopped before it met its tolerance."""
+
+
+class DownloadError(OSError):
+    """A file could not be downloaded, or is not the one that its owner lists."""

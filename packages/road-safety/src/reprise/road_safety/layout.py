@@ -22,7 +22,7 @@ from reprise.road_safety.dataset import FLAGS, WEATHER, Month, RoadDataset, find
 from reprise.road_safety.errors import DatasetLayoutError
 from reprise.road_safety.features import structural_features
 
-NODE_FEATURES = ("centrality", "node2vec", "none")
+NODE_FEATURES = ("centrality", "node2vec", "deepwalk", "none")
 # Where the embeddings of a state may lie, below the folder of all states or that of the state.
 EMBEDDINGS = ("embeddings/{kind}/{state}.npy", "{kind}/{state}.npy", "{state}/embeddings/{kind}/{state}.npy")
 LARGEST_UNKNOWN = 0.01
@@ -37,14 +37,15 @@ def from_ml4roadsafety(root: Any, state: str, node_features: Any = "centrality")
         Folder that holds the state's folder, or ``ML4RoadSafety_graphs_<STATE>`` with it.
     state : str
         ``DE``.
-    node_features : {"centrality", "node2vec", "none"} or ndarray, shape (N, p)
-        From the file of the authors; centrality is computed where there is none.
+    node_features : {"centrality", "node2vec", "deepwalk", "none"} or ndarray, shape (N, p)
+        From the file of the authors; centrality is computed where there is none, and for an embedding there is
+        `walk_embedding`.
 
     Returns
     -------
     RoadDataset
         `report` says what was repaired: edges without features, accidents on unknown or reversed edges, swapped
-        coordinates.
+        coordinates, values of the weather that are missing (scaled features have the mean there).
 
     Raises
     ------
@@ -63,6 +64,7 @@ def from_ml4roadsafety(root: Any, state: str, node_features: Any = "centrality")
     for row, month in enumerate(months):
         if month in tables:
             weather[row] = _weather(_table(tables[month]), node_id)
+    report["weather_missing"] = int(np.isnan(weather).sum())
     counts = _counts(accidents, months, edge_index, n, report)
     return RoadDataset(
         name=state,
@@ -302,8 +304,10 @@ def _static(
         if found.ndim != 2 or len(found) != n:
             raise DatasetLayoutError(f"{wanted} of {state} must have shape ({n}, p), got {found.shape}")
         return found.astype(np.float64)
-    if wanted == "node2vec":
-        raise DatasetLayoutError(f"{state} must have node2vec at one of {_places(wanted, state)}, found none")
+    if wanted != "centrality":
+        raise DatasetLayoutError(
+            f"{state} must have {wanted} at one of {_places(wanted, state)}, found none; walk_embedding computes one"
+        )
     report["centrality_computed"] = True
     return structural_features(edge_index, n)
 

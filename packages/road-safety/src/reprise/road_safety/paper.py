@@ -9,6 +9,7 @@ PAPER = Paper(
         "cambridge-build",
         "cambridge-auroc",
         "cambridge-count",
+        "cambridge-map",
         "spatio-temporal",
         "mtl-synthetic",
         "states",

@@ -55,6 +55,15 @@ def real_array(name: str, value: Any, *, ndim: int, length: int | None = None) -
     return array
 
 
+def count_array(name: str, value: Any, length: int | None = None) -> np.ndarray:
+    """Return `value` as a float64 array of shape (n,); only whole numbers of at least 0 are allowed."""
+    array = real_array(name, value, ndim=1, length=length)
+    wrong = (array < 0) | (array % 1 != 0)
+    if wrong.any():
+        raise ValueError(f"{name} must be whole numbers of at least 0, got {array[wrong][0]:g}")
+    return array
+
+
 def binary_array(name: str, value: Any, length: int | None = None) -> np.ndarray:
     """Return `value` as a bool array of shape (n,); only 0 and 1 are allowed."""
     array = real_array(name, value, ndim=1, length=length)
