@@ -39,7 +39,7 @@ def test_equal_modules_are_one_network_however_they_are_mixed(kind, make):
     torch.manual_seed(0)
     plain, model = Reasoner(["bfs", "dfs"], kind, **SMALL).double(), make(["bfs", "dfs"], kind, **SMALL).double()
     copy_experts(model, plain)
-    given = paths("dfs")
+    given = paths("bfs")
     found, expected = model(given), plain(given)
     torch.testing.assert_close(found.outputs, expected.outputs)
     torch.testing.assert_close(found.hints, expected.hints)

@@ -114,5 +114,5 @@ def _look(
         step = step_size * min(1.0, clip / max(float(norm), 1e-12))
         with torch.no_grad():
             behind = losses({name: p - step * present[name] if name in present else p for name, p in shared.items()})
-        found.append([1 - float(late) / float(early) for late, early in zip(behind, before)])
+        found.append([1 - float(late) / float(early.detach()) for late, early in zip(behind, before)])
     return np.array(found).T
