@@ -133,7 +133,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
 
 
 def structure(settings: Settings, method: str, kind: str, seed: int, context: Context) -> BranchingStructure:
-    """The tree of a method; that of ``found`` by the search, that of ``groups`` by its first split alone."""
+    """The tree of a method: for ``found`` by the search, for ``groups`` by its first split alone."""
     names, layers = settings.algorithms, settings.layers
     if method == "shared":
         return BranchingStructure.shared(names, layers)
