@@ -87,10 +87,11 @@ class TriangularAttention(torch.autograd.Function):
     @staticmethod
     def forward(query: Tensor, key: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Sum over a."""
-        rows = []
-        for q, v in zip(*(_blocks(part) for part in (query, left))):
-            rows.append((_attention(q, key)[..., None] * v[:, :, :, None] * right[:, None]).sum(2))
-        return torch.cat(rows, dim=1)
+        mixed = torch.zeros_like(query + key + left + right)
+        for rows in _blocks(query):
+            values = left[:, rows, :, None] * right[:, None]
+            mixed[:, rows] = (_attention(query[:, rows], key)[..., None] * values).sum(2)
+        return mixed
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -101,18 +102,18 @@ class TriangularAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         """Attention of the same rows again, and the derivatives of every factor."""
         query, key, left, right = ctx.saved_tensors
-        to_query, to_left = [], []
-        to_key, to_right = torch.zeros_like(key), torch.zeros_like(right)
-        for q, v, g in zip(*(_blocks(part) for part in (query, left, grad))):
-            attention = _attention(q, key)  # (B, rows, a, y, H)
-            seen = g[:, :, None] * right[:, None]  # (B, rows, a, y, H, k)
-            to_attention = (seen * v[:, :, :, None]).sum(-1)
-            to_left.append((seen * attention[..., None]).sum(3))
-            to_right = to_right + (attention[..., None] * g[:, :, None] * v[:, :, :, None]).sum(1)
+        # In place: small results kept between large temporaries would leave memory in pieces.
+        to_query, to_key, to_left, to_right = (torch.zeros_like(query + key + left + right + grad) for _ in range(4))
+        for rows in _blocks(query):
+            attention = _attention(query[:, rows], key)  # (B, rows, a, y, H)
+            seen = grad[:, rows, None] * right[:, None]  # (B, rows, a, y, H, k)
+            to_attention = (seen * left[:, rows, :, None]).sum(-1)
+            to_left[:, rows] = (seen * attention[..., None]).sum(3)
+            to_right += (attention[..., None] * grad[:, rows, None] * left[:, rows, :, None]).sum(1)
             to_scores = attention * (to_attention - (attention * to_attention).sum(2, keepdim=True))
-            to_query.append(torch.einsum("bxayh,bayhk->bxahk", to_scores, key))
-            to_key = to_key + torch.einsum("bxayh,bxahk->bayhk", to_scores, q)
-        return torch.cat(to_query, dim=1), to_key, torch.cat(to_left, dim=1), to_right
+            to_query[:, rows] = torch.einsum("bxayh,bayhk->bxahk", to_scores, key)
+            to_key += torch.einsum("bxayh,bxahk->bayhk", to_scores, query[:, rows])
+        return to_query, to_key, to_left, to_right
 
 
 def _attention(query: Tensor, key: Tensor) -> Tensor:
@@ -120,7 +121,8 @@ def _attention(query: Tensor, key: Tensor) -> Tensor:
     return torch.softmax(torch.einsum("bxahk,bayhk->bxayh", query, key), dim=2)
 
 
-def _blocks(pairs: Tensor) -> tuple[Tensor, ...]:
+def _blocks(pairs: Tensor) -> list[slice]:
     """Rows x, so many at a time that their triples are about as large as caches, and at least one."""
-    of_row = pairs[:, 0].numel() * pairs.shape[2]
-    return pairs.split(max(1, _TRIPLES // of_row), dim=1)
+    nodes = pairs.shape[1]
+    size = max(1, _TRIPLES // (pairs[:, 0].numel() * nodes))
+    return [slice(start, start + size) for start in range(0, nodes, size)]
