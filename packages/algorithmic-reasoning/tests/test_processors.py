@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from reprise.algorithmic_reasoning.processors import edge_transformer
 from reprise.algorithmic_reasoning.processors.edge_transformer import (
     EdgeTransformer,
     EdgeTransformerLayer,
-    TriangularSum,
+    TriangularAttention,
 )
 from reprise.algorithmic_reasoning.processors.gatv2 import GATv2Layer
 from reprise.algorithmic_reasoning.processors.message_passing import MessagePassingLayer
@@ -138,19 +139,21 @@ def test_the_edge_transformer_of_two_layers_equals_the_reference(tensors):
 
 def triangle(batch=2, nodes=3, heads=2, channels=3):
     generator = torch.Generator().manual_seed(0)
-    attention = torch.randn(batch, heads, nodes, nodes, nodes, generator=generator, dtype=torch.float64)
-    left, right = torch.randn(2, batch, nodes, nodes, heads, channels, generator=generator, dtype=torch.float64)
-    return attention, left, right
+    return torch.randn(4, batch, nodes, nodes, heads, channels, generator=generator, dtype=torch.float64).unbind(0)
 
 
-def test_the_triangular_sum_is_the_literal_one_and_so_is_its_gradient():
-    inputs = [part.requires_grad_() for part in triangle()]
-    literal = torch.einsum("bhxay,bxahk,bayhk->bxyhk", *inputs)
-    torch.testing.assert_close(TriangularSum.apply(*inputs), literal)
-    assert torch.autograd.gradcheck(TriangularSum.apply, inputs)
+@pytest.mark.parametrize("triples", [1, 72, 10**6])  # a row, two rows and all rows at a time
+def test_triangular_attention_is_the_literal_one_and_so_is_its_gradient(triples, monkeypatch):
+    monkeypatch.setattr(edge_transformer, "_TRIPLES", triples)
+    inputs = [part.clone().requires_grad_() for part in triangle()]
+    query, key, left, right = inputs
+    attention = torch.softmax(torch.einsum("bxahk,bayhk->bhxay", query, key), dim=3)
+    literal = torch.einsum("bhxay,bxahk,bayhk->bxyhk", attention, left, right)
+    torch.testing.assert_close(TriangularAttention.apply(*inputs), literal)
+    assert torch.autograd.gradcheck(TriangularAttention.apply, inputs)
 
 
-def test_gradients_of_many_samples_at_once_go_through_the_triangular_sum():
+def test_gradients_of_many_samples_at_once_go_through_triangular_attention():
     layer = EdgeTransformerLayer(6, heads=2).double()
     pairs = torch.randn(4, 3, 3, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     weights = dict(layer.named_parameters())

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reprise.tasks import affinity_matrix, all_pairs, given_subsets, random_subsets
+from reprise.tasks import affinity_gains, affinity_matrix, all_pairs, gain_matrix, given_subsets, random_subsets
 
 
 def by_hand(outcomes, subsets, target):
@@ -91,3 +91,19 @@ def test_bad_arguments_are_refused():
         affinity_matrix(np.zeros(subsets.members.shape), subsets, target="both")
     with pytest.raises(ValueError, match="must differ to be standardised"):
         affinity_matrix(np.ones(subsets.members.shape), subsets).standardized()
+
+
+def test_gains_do_not_see_what_a_task_scores_on_its_own_and_have_unit_spread():
+    matrix = np.random.default_rng(3).standard_normal((5, 5))
+    gains = gain_matrix(matrix)
+    off = ~np.eye(5, dtype=bool)
+    assert gains[off].std() == pytest.approx(1) and gains[off].mean() == pytest.approx(0, abs=1e-12)
+    np.testing.assert_array_equal(gains, gains.T)
+    np.testing.assert_allclose(gain_matrix(7 * (matrix + np.arange(5)[:, None])), gains)
+
+
+def test_gains_of_two_tasks_and_of_equal_affinities_are_left_as_they_are():
+    np.testing.assert_array_equal(gain_matrix([[1, 2], [4, 1]]), [[1, 3], [3, 1]])
+    np.testing.assert_array_equal(gain_matrix(np.ones((3, 3))), np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="matrix must be finite"):
+        affinity_gains(affinity_matrix(np.ones((1, 3)), given_subsets(3, [(0, 1)])))

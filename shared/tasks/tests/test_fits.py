@@ -133,6 +133,20 @@ def test_statistics_at_zero_offset_are_the_closed_form():
 
 
 @pytest.mark.parametrize("make", [logistic_statistics, squared_statistics])
+def test_statistics_of_one_task_at_a_time_are_those_of_all(make):
+    tasks = make_tasks()
+    whole = make(tasks)
+    first, *rest = (make({name: task}) for name, task in tasks.items())
+    for one in rest:
+        first = first.joined(one)
+    assert first.tasks == whole.tasks
+    torch.testing.assert_close(first.hessians, whole.hessians)
+    torch.testing.assert_close(first.gradients, whole.gradients)
+    with pytest.raises(ValueError, match="tasks must be at least one, got 0"):
+        make({})
+
+
+@pytest.mark.parametrize("make", [logistic_statistics, squared_statistics])
 def test_adding_a_task_later_equals_having_it_from_the_start(make):
     tasks = make_tasks()
     whole = make(tasks)

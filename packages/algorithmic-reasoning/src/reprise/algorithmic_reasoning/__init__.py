@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprise.algorithmic_reasoning.autobrane import Search, Split, affinity_gains, estimate_affinity, search
+    from reprise.algorithmic_reasoning.autobrane import Search, Split, estimate_affinity, search
     from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
     from reprise.algorithmic_reasoning.confidence import BranchConfidence, branch_confidence
     from reprise.algorithmic_reasoning.incremental import IncrementalAffinity, newton_affinity
+    from reprise.algorithmic_reasoning.learning_to_branch import LearningToBranch, learn_branches
     from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
+    from reprise.algorithmic_reasoning.lookahead import lookahead_affinity
     from reprise.algorithmic_reasoning.losses import Prediction, loss, score
+    from reprise.algorithmic_reasoning.mixture_of_experts import MixtureOfExperts
     from reprise.algorithmic_reasoning.network import Reasoner
     from reprise.algorithmic_reasoning.own_graph import trace
     from reprise.algorithmic_reasoning.probes import ALGORITHMS, SOURCED, Probe, spec
@@ -33,13 +36,16 @@ if TYPE_CHECKING:
     from reprise.algorithmic_reasoning.viewer import draw, frames
 
 _HOMES = {
+    "learning_to_branch": ["LearningToBranch", "learn_branches"],
+    "lookahead": ["lookahead_affinity"],
+    "mixture_of_experts": ["MixtureOfExperts"],
     "linearisation": ["gradient_features", "layer_parameters", "margins"],
     "losses": ["Prediction", "loss", "score"],
     "network": ["Reasoner"],
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
-    "autobrane": ["Search", "Split", "affinity_gains", "estimate_affinity", "search"],
+    "autobrane": ["Search", "Split", "estimate_affinity", "search"],
     "branching_lora": ["BranchingLoRA"],
     "confidence": ["BranchConfidence", "branch_confidence"],
     "incremental": ["IncrementalAffinity", "newton_affinity"],
@@ -60,6 +66,8 @@ __all__ = [
     "BranchingStructure",
     "History",
     "IncrementalAffinity",
+    "LearningToBranch",
+    "MixtureOfExperts",
     "Prediction",
     "Probe",
     "Reasoner",
@@ -67,7 +75,6 @@ __all__ = [
     "Split",
     "Text",
     "Trajectories",
-    "affinity_gains",
     "answer_accuracy",
     "answer_loss",
     "branch_confidence",
@@ -79,6 +86,8 @@ __all__ = [
     "frames",
     "gradient_features",
     "layer_parameters",
+    "learn_branches",
+    "lookahead_affinity",
     "loss",
     "margins",
     "newton_affinity",

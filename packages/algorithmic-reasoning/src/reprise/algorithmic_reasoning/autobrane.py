@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from torch import Tensor
 
 from reprise.algorithmic_reasoning.linearisation import gradient_features
@@ -25,6 +24,7 @@ from reprise.tasks import (
     Partition,
     Subsets,
     TaskFeatures,
+    affinity_gains,
     affinity_matrix,
     estimate_subsets,
     given_subsets,
@@ -33,7 +33,6 @@ from reprise.tasks import (
 )
 
 State = dict[str, Tensor]
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
 MakeModel = Callable[[Sequence[str]], Reasoner]
 Train = Callable[[Reasoner, int], None]
 Data = Callable[[str], Trajectories]
@@ -164,35 +163,6 @@ def estimate_affinity(
     return affinity_matrix(outcomes, subsets)
 
 
-def affinity_gains(affinity: Affinity) -> Affinity:
-    """What each partner adds: affinities less the mean of their row, in units of their spread.
-
-    Parameters
-    ----------
-    affinity : Affinity
-
-    Returns
-    -------
-    Affinity
-        Symmetric. Off the diagonal each row of U had its mean subtracted before (U + Uᵀ)/2 was taken, and all was
-        divided by the standard deviation there. Offsets of rows change no solution of the relaxation (X1 = 1), but they
-        do change which penalty's partition looks best. Two tasks have a single pair, which is left as it is.
-    """
-    return replace(affinity, matrix=gains_of(affinity.matrix))
-
-
-def gains_of(matrix: Matrix) -> Matrix:
-    """`affinity_gains` of a matrix, shape (n, n)."""
-    n = len(matrix)
-    if n < 3:
-        return (matrix + matrix.T) / 2
-    off = ~np.eye(n, dtype=bool)
-    matrix = matrix - matrix.mean(axis=1, where=off, keepdims=True)
-    matrix = (matrix + matrix.T) / 2
-    spread = float(matrix[off].std())
-    return matrix / spread if spread > 0 else matrix
-
-
 def search(
     algorithms: Sequence[str],
     make_model: MakeModel,
@@ -227,8 +197,8 @@ def search(
     layers : int, optional
         How many layers to look at from there; the groups found last hold for all that follow.
     gains : bool
-        Split `affinity_gains` instead of affinities. Penalties of the authors are for accuracies; with losses, which
-        are smaller the easier an algorithm is, they leave every group whole.
+        Split gains (`reprise.tasks.affinity_gains`) instead of affinities. Penalties of the authors are for
+        accuracies; with losses, which are smaller the easier an algorithm is, they leave every group whole.
     ridges : sequence of float
         Penalties λ of the semidefinite program; the partition with the largest value is kept.
     features, affinity : mapping, optional

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from reprise.algorithmic_reasoning.autobrane import Search, Split, gains_of
+from reprise.algorithmic_reasoning.autobrane import Search, Split
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.validation import integer, number
-from reprise.tasks import map_cells, partition_path
+from reprise.tasks import gain_matrix, map_cells, partition_path
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 _CORNER = 1.96  # standard normal quantile of 97.5 %
@@ -117,7 +117,7 @@ def _co_clustering(split: Split, found: Search, *, samples: int, seed: int, work
     """Share of reweightings that put two tasks of a split into one group."""
 
     def labels(matrix: Matrix) -> Matrix:
-        symmetric = gains_of(matrix) if found.gains else (matrix + matrix.T) / 2
+        symmetric = gain_matrix(matrix) if found.gains else (matrix + matrix.T) / 2
         groups = partition_path(symmetric, ridges=found.ridges)[0].labels
         together: Matrix = (groups[:, None] == groups).astype(float)
         return together

@@ -1,18 +1,32 @@
-"""From states of nodes, edges and the graph to logits of probes."""
+"""From states of nodes, edges and the graph to logits of probes.
+
+Decoders of one kind act together: each class says, for some of its members, which linear maps of nodes and of edges
+they need side by side, and how the outputs of these make logits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from reprise.algorithmic_reasoning.joined import SideBySide
+from reprise.algorithmic_reasoning.joined import Diagonal, SideBySide
+from reprise.algorithmic_reasoning.layout import Group
 from reprise.algorithmic_reasoning.probes import Probe
 from reprise.algorithmic_reasoning.processors.initial import linear
 
 Read = tuple[Tensor, Tensor, Tensor]  # states of nodes (B, N, ·), edges (B, N, N, ·) and the graph (B, ·)
+Maps = list[list[nn.Linear]]
 Parts = Sequence[Tensor]
+
+
+class Bound(NamedTuple):
+    """Decoders of one kind with their present weights: maps of nodes, maps of edges, and logits of their outputs."""
+
+    nodes: Maps
+    edges: Maps
+    combine: Callable[[Parts, Parts, Read], Tensor]
 
 
 class Widths:
@@ -22,129 +36,102 @@ class Widths:
         self.nodes, self.edges, self.graph, self.inner = nodes, edges, graph, inner
 
 
-class Decoder(nn.Module):
-    """Linear maps of nodes and of edges, and how their outputs make logits."""
-
-    def node_maps(self) -> list[nn.Linear]:
-        """Maps of states of nodes."""
-        raise AssertionError("every decoder has its own")
-
-    def edge_maps(self) -> list[nn.Linear]:
-        """Maps of states of edges."""
-        return []
-
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """Logits from the outputs of these maps."""
-        raise AssertionError("every decoder has its own")
-
-
-class NodeDecoder(Decoder):
-    """Scalars, masks and categories of nodes: logits (B, N) or (B, N, C)."""
+class NodeDecoder(nn.Module):
+    """Scalars, masks and categories of nodes: logits (B, N, C)."""
 
     def __init__(self, probe: Probe, widths: Widths) -> None:
         super().__init__()
-        self.categorical = probe.type == "categorical"
         self.map = linear(widths.nodes, max(probe.categories, 1))
 
-    def node_maps(self) -> list[nn.Linear]:
-        """The one."""
-        return [self.map]
-
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """Its output."""
-        return nodes[0] if self.categorical else nodes[0][..., 0]
+    @staticmethod
+    def bind(members: Sequence[Any]) -> Bound:
+        """One map each, whose outputs they are."""
+        return Bound([[one.map for one in members]], [], lambda nodes, edges, read: nodes[0])
 
 
-class PointerDecoder(Decoder):
-    """From every node to one: logits lin(max(p₁_i, p₂_j + p₃_ji)), shape (B, N, N)."""
+class PointerDecoder(nn.Module):
+    """From every node to one: logits lin(max(p₁_i, p₂_j + p₃_ji)), shape (B, N, N, C)."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         self.source, self.target = linear(widths.nodes, widths.inner), linear(widths.nodes, widths.inner)
         self.edge, self.last = linear(widths.edges, widths.inner), linear(widths.inner, 1)
 
-    def node_maps(self) -> list[nn.Linear]:
-        """p₁ and p₂."""
-        return [self.source, self.target]
+    @staticmethod
+    def bind(members: Sequence[Any]) -> Bound:
+        """Maps of sources, of targets and of edges; the larger is read by one more map."""
+        last = Diagonal([one.last for one in members])
 
-    def edge_maps(self) -> list[nn.Linear]:
-        """p₃."""
-        return [self.edge]
+        def combine(nodes: Parts, edges: Parts, read: Read) -> Tensor:
+            source, target = nodes
+            # max(p, q) = p + relu(q − p), at [j, i], is far cheaper to differentiate than a maximum of two.
+            above = (edges[0] + (target[:, :, None] - source[:, None])).relu()
+            return last(above, bias=False).transpose(1, 2) + last(source)[:, :, None]
 
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """The larger of source and target, read by one more map."""
-        source, target = nodes
-        pairs = target[:, :, None] + edges[0]
-        logits: Tensor = self.last(torch.maximum(source[:, :, None], pairs.transpose(1, 2)))
-        return logits[..., 0]
+        return Bound(
+            [[one.source for one in members], [one.target for one in members]],
+            [[one.edge for one in members]],
+            combine,
+        )
 
 
-class EdgeDecoder(Decoder):
-    """Scalars and masks of edges: logits (B, N, N)."""
+class EdgeDecoder(nn.Module):
+    """Scalars and masks of edges: logits (B, N, N, C)."""
 
     def __init__(self, widths: Widths, outputs: int = 1) -> None:
         super().__init__()
         self.first, self.second = linear(widths.nodes, outputs), linear(widths.nodes, outputs)
         self.edge = linear(widths.edges, outputs)
 
-    def node_maps(self) -> list[nn.Linear]:
-        """Of either end."""
-        return [self.first, self.second]
-
-    def edge_maps(self) -> list[nn.Linear]:
-        """Of the edge itself."""
-        return [self.edge]
-
     @staticmethod
-    def pairs(nodes: Parts, edges: Parts) -> Tensor:
-        """Numbers of pairs of nodes, shape (B, N, N, outputs)."""
-        return nodes[0][:, :, None] + nodes[1][:, None] + edges[0]
+    def bind(members: Sequence[Any]) -> Bound:
+        """Maps of either end and of the edge, added."""
 
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """Their sum."""
-        return self.pairs(nodes, edges)[..., 0]
+        def combine(nodes: Parts, edges: Parts, read: Read) -> Tensor:
+            return edges[0] + (nodes[0][:, :, None] + nodes[1][:, None])
+
+        return Bound(
+            [[one.first for one in members], [one.second for one in members]], [[one.edge for one in members]], combine
+        )
 
 
-class EdgePointerDecoder(Decoder):
-    """From every pair of nodes to one node: logits (B, N, N, N)."""
+class EdgePointerDecoder(nn.Module):
+    """From every pair of nodes to one node: logits (B, N, N, N, C)."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         self.source = EdgeDecoder(widths, widths.inner)
         self.target, self.last = linear(widths.nodes, widths.inner), linear(widths.inner, 1)
 
-    def node_maps(self) -> list[nn.Linear]:
-        """Of the pair's ends, and of the node pointed to."""
-        return [*self.source.node_maps(), self.target]
+    @staticmethod
+    def bind(members: Sequence[Any]) -> Bound:
+        """The larger of pair and node pointed to, read by one more map."""
+        pairs, last = EdgeDecoder.bind([one.source for one in members]), Diagonal([one.last for one in members])
 
-    def edge_maps(self) -> list[nn.Linear]:
-        """Of the pair."""
-        return self.source.edge_maps()
+        def combine(nodes: Parts, edges: Parts, read: Read) -> Tensor:
+            *ends, target = nodes
+            above = (pairs.combine(ends, edges, read)[:, :, :, None] - target[:, None, None]).relu()
+            return last(above, bias=False) + last(target)[:, None, None]
 
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """The larger of pair and node, read by one more map."""
-        pairs = self.source.pairs(nodes[:2], edges)
-        logits: Tensor = self.last(torch.maximum(pairs[:, :, :, None], nodes[2][:, None, None]))
-        return logits[..., 0]
+        return Bound([*pairs.nodes, [one.target for one in members]], pairs.edges, combine)
 
 
-class GraphDecoder(Decoder):
-    """Scalars, masks and categories of the graph: logits (B,) or (B, C)."""
+class GraphDecoder(nn.Module):
+    """Scalars, masks and categories of the graph: logits (B, C)."""
 
     def __init__(self, probe: Probe, widths: Widths) -> None:
         super().__init__()
-        self.categorical = probe.type == "categorical"
         self.nodes = linear(widths.nodes, max(probe.categories, 1))
         self.graph = linear(widths.graph, max(probe.categories, 1))
 
-    def node_maps(self) -> list[nn.Linear]:
-        """None: it reads the largest state of all nodes."""
-        return []
+    @staticmethod
+    def bind(members: Sequence[Any]) -> Bound:
+        """From the largest state of all nodes and that of the graph."""
+        of_nodes, of_graph = SideBySide([[one.nodes for one in members]]), SideBySide([[one.graph for one in members]])
+        return Bound([], [], lambda nodes, edges, read: of_nodes(read[0].amax(dim=1))[0] + of_graph(read[2])[0])
 
-    def combine(self, nodes: Parts, edges: Parts, read: Read) -> Tensor:
-        """From the largest state of the nodes and that of the graph."""
-        found: Tensor = self.nodes(read[0].amax(dim=1)) + self.graph(read[2])
-        return found if self.categorical else found[..., 0]
+
+Decoder = NodeDecoder | PointerDecoder | EdgeDecoder | EdgePointerDecoder | GraphDecoder
 
 
 def decoder(probe: Probe, widths: Widths) -> Decoder:
@@ -156,18 +143,15 @@ def decoder(probe: Probe, widths: Widths) -> Decoder:
     return PointerDecoder(widths) if probe.type == "pointer" else NodeDecoder(probe, widths)
 
 
-def bind(decoders: Mapping[str, Decoder]) -> Callable[[Read], dict[str, Tensor]]:
-    """A function from states to the logits of all decoders, by name, with the present weights."""
-    of_nodes = {name: found.node_maps() for name, found in decoders.items()}
-    of_edges = {name: found.edge_maps() for name, found in decoders.items()}
-    nodes_joined = SideBySide([linear for maps in of_nodes.values() for linear in maps])
-    edges_joined = SideBySide([linear for maps in of_edges.values() for linear in maps])
+def bind(decoders: Mapping[str, Any], groups: Sequence[Group]) -> Callable[[Read], list[Tensor]]:
+    """A function from states to the logits of every group, with the present weights."""
+    members = [[decoders[name] for name in group.names] for group in groups]
+    bound: list[Bound] = [type(some[0]).bind(some) for some in members]
+    of_nodes = SideBySide([maps for one in bound for maps in one.nodes])
+    of_edges = SideBySide([maps for one in bound for maps in one.edges])
 
-    def decode(read: Read) -> dict[str, Tensor]:
-        nodes, edges = iter(nodes_joined(read[0])), iter(edges_joined(read[1]))
-        return {
-            name: found.combine([next(nodes) for _ in of_nodes[name]], [next(edges) for _ in of_edges[name]], read)
-            for name, found in decoders.items()
-        }
+    def decode(read: Read) -> list[Tensor]:
+        nodes, edges = iter(of_nodes(read[0])), iter(of_edges(read[1]))
+        return [one.combine([next(nodes) for _ in one.nodes], [next(edges) for _ in one.edges], read) for one in bound]
 
     return decode

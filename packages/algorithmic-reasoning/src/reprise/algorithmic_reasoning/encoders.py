@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import sqrt
 from typing import NamedTuple, cast
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reprise.algorithmic_reasoning.joined import Summed
+from reprise.algorithmic_reasoning.layout import Group, groups_of
 from reprise.algorithmic_reasoning.probes import Location, Probe
 from reprise.algorithmic_reasoning.processors.initial import linear
 
@@ -27,7 +28,7 @@ class Features(NamedTuple):
     adjacency: Tensor | None
 
 
-Encode = Callable[[dict[str, Tensor], Features], Features]
+Encode = Callable[[Sequence[Tensor], Features], Features]
 
 
 class Encoder(nn.Module):
@@ -42,7 +43,7 @@ class Encoder(nn.Module):
 
     def __init__(self, probes: dict[str, Probe], hidden: int) -> None:
         super().__init__()
-        self.probes = probes
+        self.groups = groups_of(probes)
         self.maps = nn.ModuleDict()
         for name, probe in probes.items():
             hint_scalar = probe.stage == "hint" and probe.type == "scalar"
@@ -53,52 +54,51 @@ class Encoder(nn.Module):
     def bind(self) -> Encode:
         """A function that adds the encodings of probes to features, with the present weights.
 
-        It takes probes by name, shape (B, …), pointers as distributions over nodes on a last axis and all in the
-        precision of the network, and features.
+        It takes one tensor for every group, see `Group`, and features.
         """
-        places: dict[Location, list[str]] = {"node": [], "edge": [], "graph": []}
-        for name, probe in self.probes.items():
-            places["edge" if probe.type == "pointer" else probe.location].append(name)
+        places: tuple[Location, ...] = ("node", "edge", "graph")
+        own = {place: [k for k, group in enumerate(self.groups) if group.place == place] for place in places}
         sums = {
-            place: Summed([cast(nn.Linear, m) for name in names for m in cast(nn.ModuleList, self.maps[name])])
-            for place, names in places.items()
+            place: Summed([linear for k in numbers for linear in self._maps(self.groups[k])])
+            for place, numbers in own.items()
         }
 
-        def encode(values: dict[str, Tensor], features: Features) -> Features:
-            def parts(place: Location) -> list[Tensor]:
-                return [part for name in places[place] for part in _columns(self.probes[name], values[name])]
+        def encode(values: Sequence[Tensor], features: Features) -> Features:
+            def added(place: Location, total: Tensor) -> Tensor:
+                return sums[place](total, [_columns(self.groups[k], values[k]) for k in own[place]])
 
             adjacency = features.adjacency
             if adjacency is not None:
-                for name in places["edge"]:
-                    adjacency = _with_edges(adjacency, self.probes[name], values[name])
-            return Features(
-                sums["node"](features.nodes, parts("node")),
-                sums["edge"](features.edges, parts("edge")),
-                sums["graph"](features.graph, parts("graph")),
-                adjacency,
+                for k in own["edge"]:
+                    adjacency = _with_edges(adjacency, self.groups[k], values[k])
+            nodes, edges, graph = (
+                added("node", features.nodes),
+                added("edge", features.edges),
+                added("graph", features.graph),
             )
+            return Features(nodes, edges, graph, adjacency)
 
         return encode
 
-    def forward(self, values: dict[str, Tensor], features: Features) -> Features:
-        """Features with the encodings of probes: see `bind`."""
-        return self.bind()(values, features)
+    def _maps(self, group: Group) -> list[nn.Linear]:
+        """Maps in the order of `_columns`."""
+        maps = [cast(nn.ModuleList, self.maps[name]) for name in group.names]
+        return [cast(nn.Linear, one[number]) for number in range(len(maps[0])) for one in maps]
 
 
-def _columns(probe: Probe, value: Tensor) -> list[Tensor]:
-    """What the linear maps of a probe read."""
-    if (probe.location, probe.type) == ("edge", "pointer"):
+def _columns(group: Group, value: Tensor) -> Tensor:
+    """What the linear maps of a group read."""
+    if (group.location, group.type) == ("edge", "pointer"):
         # The mean of a linear map is the map of the mean: nothing of size N³ d is formed.
-        return [value.mean(1)[..., None], value.mean(2)[..., None]]
-    return [value if probe.type == "categorical" else value[..., None]]
+        return torch.cat([value.mean(1), value.mean(2)], dim=-1)
+    return value
 
 
-def _with_edges(adjacency: Tensor, probe: Probe, value: Tensor) -> Tensor:
-    """The adjacency and the edges that a mask of edges or a pointer of nodes implies."""
-    if probe.location == "node":
-        return adjacency | (value + value.mT > 0.5)
-    return adjacency | (value + value.mT > 0) if probe.type == "mask" else adjacency
+def _with_edges(adjacency: Tensor, group: Group, value: Tensor) -> Tensor:
+    """The adjacency and the edges that masks of edges or pointers of nodes imply."""
+    if group.location == "node":
+        return adjacency | (value + value.transpose(1, 2) > 0.5).any(dim=-1)
+    return adjacency | (value + value.transpose(1, 2) > 0).any(dim=-1) if group.type == "mask" else adjacency
 
 
 def blank(batch: int, nodes: int, hidden: int, like: Tensor, *, adjacency: bool) -> Features:

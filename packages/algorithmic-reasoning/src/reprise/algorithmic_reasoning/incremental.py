@@ -77,7 +77,7 @@ class IncrementalAffinity:
         old = list(self.features)
         integer("count", count, minimum=-(-len(old) // (integer("size", size, minimum=2) - 1)))
         integer("size", size, minimum=2, maximum=len(old) + 1, limit="the number of tasks")
-        joined = self.statistics.joined(_statistics_of(name, features))
+        joined = self.statistics.joined(logistic_statistics({name: features}))
         everything = {**self.features, name: features}
         rows = _around(len(old), count, size, np.random.default_rng(integer("seed", seed, minimum=0)))
         added = Subsets((*old, name), rows)
@@ -134,13 +134,6 @@ def _outcomes(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     fits = fit_logistic(_keyed(features), subsets, ridge=ridge, reduction="sum", exact=False, statistics=statistics)
     return linearised_scores(fits, _keyed(features))
-
-
-def _statistics_of(name: str, features: TaskFeatures) -> TaskStatistics:
-    """Statistics of one task: a second, empty-handed one is only there because two are asked for."""
-    pair: dict[Hashable, TaskFeatures] = {name: features, ("beside", name): TaskFeatures(features.features[:1] * 0)}
-    both = logistic_statistics(pair)
-    return TaskStatistics((name,), both.hessians[:1], both.gradients[:1], both.counts[:1])
 
 
 def _around(

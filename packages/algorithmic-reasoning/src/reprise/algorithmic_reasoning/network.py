@@ -7,16 +7,16 @@ are each task's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from reprise.algorithmic_reasoning.decoders import Decoder, Read, Widths, bind, decoder
+from reprise.algorithmic_reasoning.decoders import Read, Widths, bind, decoder
 from reprise.algorithmic_reasoning.encoders import Encoder, blank
+from reprise.algorithmic_reasoning.layout import Group, groups_of, pack
 from reprise.algorithmic_reasoning.losses import Prediction
-from reprise.algorithmic_reasoning.probes import Probe, require_algorithm, spec
-from reprise.algorithmic_reasoning.processors.families import ALONG_EDGES, HEADED, PROCESSORS, make_processor
+from reprise.algorithmic_reasoning.probes import require_algorithm, spec
+from reprise.algorithmic_reasoning.processors.families import ALONG_EDGES, HEADED, PROCESSORS, Process, make_processor
 from reprise.algorithmic_reasoning.processors.initial import linear
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.trajectories import Trajectories
@@ -43,7 +43,7 @@ class Task(nn.Module):
         super().__init__()
         probes = spec(name)
         stages = {stage: {k: p for k, p in probes.items() if p.stage == stage} for stage in ("input", "hint", "output")}
-        self.hints = stages["hint"]
+        self.hints, self.outputs = groups_of(stages["hint"]), groups_of(stages["output"])
         self.encode_inputs = Encoder(stages["input"], hidden)
         self.encode_hints = Encoder(stages["hint"], hidden)
         sizes = (3 * hidden, edges, hidden)
@@ -160,16 +160,19 @@ class Reasoner(nn.Module):
         trajectories = trajectories.to(like.device)
         batch, nodes = trajectories.inputs["pos"].shape
         start = blank(batch, nodes, self.hidden, like, adjacency=self.kind in ALONG_EDGES)
-        inputs = task.encode_inputs(_dense(task.encode_inputs.probes, trajectories.inputs, nodes, like), start)
-        hints = _dense(task.hints, {name: values[0] for name, values in trajectories.hints.items()}, nodes, like)
-        encode, process = task.encode_hints.bind(), self.processor.bind(self.routes[trajectories.name])
-        decode_hints, decode_outputs = self._decoder(task.decode_hints), self._decoder(task.decode_outputs)
+        given = pack(task.encode_inputs.groups, trajectories.inputs, nodes, like)
+        inputs = task.encode_inputs.bind()(given, start)
+        hints = pack(task.hints, {name: values[0] for name, values in trajectories.hints.items()}, nodes, like)
+        encode, process = task.encode_hints.bind(), self._bind_processor(trajectories.name)
+        decode_hints = self._decoder(task.decode_hints, task.hints)
+        decode_outputs = self._decoder(task.decode_outputs, task.outputs)
         state = inputs.nodes.new_zeros(inputs.nodes.shape)
         last_steps = (trajectories.lengths - 2).clamp_min(0)
         ending = set(last_steps.tolist())
-        outputs: Tensors = {}
-        kept: dict[str, list[Tensor]] = {name: [] for name in task.hints}
+        outputs: list[Tensor] = []
+        kept: list[list[Tensor]] = []
         steps = max(1, trajectories.steps - 1)
+        keep_hints = keep_hints and trajectories.steps > 1
         for step in range(steps):
             x, e, g, adjacency = encode(hints, inputs)
             new, new_edges = process(x, e, g, adjacency, state)
@@ -177,49 +180,47 @@ class Reasoner(nn.Module):
             read = task.read(torch.cat([x, state, new], dim=-1), edges, g)
             state = new
             if step in ending:
-                for name, found in decode_outputs(read, adjacency).items():
-                    mask = (last_steps == step).reshape(-1, *(1,) * (found.ndim - 1))
-                    outputs[name] = torch.where(mask, found, outputs[name]) if name in outputs else found
-            if step + 1 < steps or (keep_hints and trajectories.steps > 1):
+                ends = last_steps == step
+                found = decode_outputs(read, adjacency)
+                outputs = [_where(ends, now, old) for now, old in zip(found, outputs or found)]
+            if step + 1 < steps or keep_hints:
                 logits = decode_hints(read, adjacency)
-                hints = {name: soft(task.hints[name], value) for name, value in logits.items()}
-                if keep_hints and trajectories.steps > 1:
-                    for name, value in logits.items():
-                        kept[name].append(value)
-        return Prediction(
-            trajectories.name, outputs, {name: torch.stack(values) for name, values in kept.items() if values}
-        )
+                hints = [group.soft(value) for group, value in zip(task.hints, logits)]
+                if keep_hints:
+                    kept.append(logits)
+        stacked = [torch.stack(values) for values in zip(*kept)]
+        return Prediction(trajectories.name, _by_name(task.outputs, outputs), _by_name(task.hints, stacked))
 
-    def _decoder(self, decoders: nn.ModuleDict) -> Callable[[Read, Tensor | None], Tensors]:
-        decode = bind({name: cast(Decoder, found) for name, found in decoders.items()})
+    def _bind_processor(self, name: str) -> Process:
+        """What a task's steps are processed by, with the present weights."""
+        return self.processor.bind(self.routes[name])
 
-        def logits(read: Read, adjacency: Tensor | None) -> Tensors:
+    def _decoder(
+        self, decoders: nn.ModuleDict, groups: Sequence[Group]
+    ) -> Callable[[Read, Tensor | None], list[Tensor]]:
+        decode = bind(dict(decoders.items()), groups)
+
+        def logits(read: Read, adjacency: Tensor | None) -> list[Tensor]:
             found = decode(read)
             if self.kind == "pgn_mask" and adjacency is not None:
-                found = {name: _along(adjacency, value) for name, value in found.items()}
+                found = [_along(adjacency, value) if value.ndim == 4 else value for value in found]
             return found
 
         return logits
 
 
+def _where(chosen: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """The first tensor's graphs where they are chosen, else the second's."""
+    if first is second:
+        return first
+    return torch.where(chosen.reshape(-1, *(1,) * (first.ndim - 1)), first, second)
+
+
 def _along(adjacency: Tensor, logits: Tensor) -> Tensor:
-    """Logits of pairs of nodes, below all others where there is no edge."""
-    if logits.shape[1:] != adjacency.shape[1:]:
-        return logits
-    smallest = logits.detach().flatten(1).amin(dim=1)[:, None, None]
-    return torch.where(adjacency, logits, torch.clamp(smallest - 1, max=-1.0))
+    """Logits of pairs of nodes, shape (B, N, N, C), below all others where there is no edge."""
+    smallest = logits.detach().amin(dim=(1, 2), keepdim=True)
+    return torch.where(adjacency[..., None], logits, torch.clamp(smallest - 1, max=-1.0))
 
 
-def soft(probe: Probe, logits: Tensor) -> Tensor:
-    """A prediction as the next step reads it: chances of masks, distributions of one-hot vectors and pointers."""
-    if probe.type == "scalar":
-        return logits
-    return torch.sigmoid(logits) if probe.type == "mask" else torch.softmax(logits, dim=-1)
-
-
-def _dense(probes: dict[str, Probe], values: Tensors, nodes: int, like: Tensor) -> Tensors:
-    """Probes in the network's precision, pointers one-hot."""
-    return {
-        name: (nn.functional.one_hot(values[name], nodes) if probe.type == "pointer" else values[name]).to(like.dtype)
-        for name, probe in probes.items()
-    }
+def _by_name(groups: Sequence[Group], packed: Sequence[Tensor]) -> Tensors:
+    return {name: value for group, values in zip(groups, packed) for name, value in group.unpack(values).items()}

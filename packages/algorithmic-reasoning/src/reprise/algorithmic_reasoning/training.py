@@ -100,7 +100,7 @@ def fit(
     names = list(model.routes) if tasks is None else [_known(model, name) for name in tasks]
     trained = _chosen(model, parameters)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
-    held_out = {name: _graphs(name, nodes, _VALIDATION_GRAPHS, generator, training=False) for name in names}
+    held_out = {name: fresh_graphs(name, nodes, _VALIDATION_GRAPHS, generator, training=False) for name in names}
     device = trained[0].device
     optimizer = torch.optim.Adam(trained, lr=lr, fused=True)  # one kernel: a third of a short task's time otherwise
     history, best, best_step, best_state = History(), -1.0, steps, None
@@ -108,7 +108,7 @@ def fit(
         model.train()
         losses = {}
         for name in names:
-            batch = _graphs(name, nodes, batch_size, generator, training=True).to(device)
+            batch = fresh_graphs(name, nodes, batch_size, generator, training=True).to(device)
             model.zero_grad(set_to_none=True)
             value = loss(model(batch), batch)
             if not bool(value.isfinite()):
@@ -163,7 +163,8 @@ def evaluate(model: Reasoner, trajectories: Trajectories, *, batch_size: int = 3
     return score(Prediction(trajectories.name, joined, {}), trajectories.select(order).to("cpu"))
 
 
-def _graphs(name: str, nodes: int, count: int, generator: torch.Generator, *, training: bool) -> Trajectories:
+def fresh_graphs(name: str, nodes: int, count: int, generator: torch.Generator, *, training: bool) -> Trajectories:
+    """A batch of an algorithm: in training of many densities, else of the one of the official splits."""
     seed = int(torch.randint(2**31, (), generator=generator))
     p = FAMILIES[name].training_p if training else None
     return sample(name, nodes=nodes, samples=count, seed=seed, p=p, positions="random")

@@ -9,7 +9,7 @@ From a model and a list of tasks to groups of tasks that help one another:
   `squared_statistics`
 - outcomes of subsets, in parallel: `estimate_subsets`, `measure_subsets`, `map_cells`
 - surrogates of outcomes: `LinearSurrogate`, `cross_validate`
-- affinity: `affinity_matrix`
+- affinity: `affinity_matrix`; `affinity_gains`, `gain_matrix`
 - groups: `partition`, `partition_path`, `stability`, `spectral_partition`; `solve_relaxation`, `solve_low_rank`,
   `round_relaxation`, `partition_value`
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reprise.tasks.consensus import Stability, stability
     from reprise.tasks.features import TaskFeatures
     from reprise.tasks.fits import SubsetFits, fit_logistic, fit_ridge
+    from reprise.tasks.gains import affinity_gains, gain_matrix
     from reprise.tasks.gradients import Gradients, output_gradients, sample_gradients
     from reprise.tasks.grouping import Partition, partition, partition_path, partition_value, round_relaxation
     from reprise.tasks.low_rank import solve_low_rank
@@ -42,6 +43,7 @@ _HOMES = {
     "consensus": ("Stability", "stability"),
     "features": ("TaskFeatures",),
     "fits": ("SubsetFits", "fit_logistic", "fit_ridge"),
+    "gains": ("affinity_gains", "gain_matrix"),
     "gradients": ("Gradients", "output_gradients", "sample_gradients"),
     "grouping": ("Partition", "partition", "partition_path", "partition_value", "round_relaxation"),
     "low_rank": ("solve_low_rank",),
@@ -72,6 +74,7 @@ __all__ = [
     "TaskFeatures",
     "TaskStatistics",
     "adapted_parameters",
+    "affinity_gains",
     "affinity_matrix",
     "all_pairs",
     "binary_margin",
@@ -79,6 +82,7 @@ __all__ = [
     "estimate_subsets",
     "fit_logistic",
     "fit_ridge",
+    "gain_matrix",
     "given_subsets",
     "linearised_scores",
     "log_probability_margin",

@@ -38,13 +38,13 @@ def choice(name: str, value: str, options: Sequence[str]) -> str:
     return value
 
 
-def task_names(tasks: int | Sequence[Hashable]) -> tuple[Hashable, ...]:
-    """Return the names of at least two different tasks; a number n stands for 0, ..., n - 1."""
+def task_names(tasks: int | Sequence[Hashable], *, minimum: int = 2) -> tuple[Hashable, ...]:
+    """Return the names of at least so many different tasks; a number n stands for 0, ..., n - 1."""
     if isinstance(tasks, str):
         raise TypeError(f"tasks must be a number or a list of names, got the string {tasks!r}")
     names = tuple(range(tasks)) if isinstance(tasks, int) else tuple(tasks)
-    if len(names) < 2:
-        raise ValueError(f"tasks must be at least two, got {len(names)}: {names}")
+    if len(names) < minimum:
+        raise ValueError(f"tasks must be at least {('one', 'two')[minimum - 1]}, got {len(names)}: {names}")
     repeated = sorted({repr(name) for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"tasks must have different names, got more than once: {', '.join(repeated)}")

@@ -68,16 +68,20 @@ class TaskFeatures:
 
 
 def check_tasks(
-    tasks: Mapping[Hashable, TaskFeatures], names: Sequence[Hashable] | None = None, *, signs: bool = False
+    tasks: Mapping[Hashable, TaskFeatures],
+    names: Sequence[Hashable] | None = None,
+    *,
+    signs: bool = False,
+    minimum: int = 2,
 ) -> list[TaskFeatures]:
     """Return the tasks' features in the order of `names` after checking that they belong together.
 
     Raises
     ------
     ValueError
-        If there are fewer than two tasks, names differ, dimensions differ, or `signs` and a label isn't -1 or +1.
+        If there are fewer tasks than `minimum`, names differ, dimensions differ, or `signs` and a label isn't -1 or +1.
     """
-    _checks.task_names(tuple(tasks))
+    _checks.task_names(tuple(tasks), minimum=minimum)
     if names is not None and set(names) != set(tasks):
         raise ValueError(f"tasks must be those of the subsets, {list(names)}, got {list(tasks)}")
     chosen = [tasks[name] for name in (tasks if names is None else names)]

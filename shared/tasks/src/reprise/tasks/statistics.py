@@ -120,7 +120,7 @@ def logistic_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: bo
     Parameters
     ----------
     tasks : mapping from names to TaskFeatures
-        At least two, labels -1 or +1.
+        At least one, labels -1 or +1.
     intercept : bool
         Add an unpenalised constant to the model.
 
@@ -131,16 +131,16 @@ def logistic_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: bo
     Raises
     ------
     ValueError
-        If there are fewer than two tasks, dimensions differ, or a label is neither -1 nor +1.
+        If there is no task, dimensions differ, or a label is neither -1 nor +1.
 
     Examples
     --------
     >>> task = TaskFeatures(torch.eye(2), labels=torch.tensor([1.0, -1.0]))
-    >>> logistic_statistics({"a": task, "b": task}).gradients[0].tolist()
+    >>> logistic_statistics({"a": task}).gradients[0].tolist()
     [-0.5, 0.5]
     """
     hessians, gradients = [], []
-    for task in check_tasks(tasks, signs=True):
+    for task in check_tasks(tasks, signs=True, minimum=1):
         design = design_matrix(task, intercept)
         labels, weights, offsets = (values.double() for values in (task.labels, task.weights, task.offsets))
         wrong = torch.sigmoid(-labels * offsets)
@@ -158,7 +158,7 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
     Parameters
     ----------
     tasks : mapping from names to TaskFeatures
-        At least two; labels are the wanted values.
+        At least one; labels are the wanted values.
     intercept : bool
         Add an unpenalised constant to the model.
 
@@ -169,7 +169,7 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
     Raises
     ------
     ValueError
-        If there are fewer than two tasks or dimensions differ.
+        If there is no task or dimensions differ.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def squared_statistics(tasks: Mapping[Hashable, TaskFeatures], *, intercept: boo
     [[1.5, 0.5]]
     """
     hessians, gradients = [], []
-    for task in check_tasks(tasks):
+    for task in check_tasks(tasks, minimum=1):
         design = design_matrix(task, intercept)
         labels, weights, offsets = (values.double() for values in (task.labels, task.weights, task.offsets))
         hessians.append(design.T @ (design * weights[:, None]))

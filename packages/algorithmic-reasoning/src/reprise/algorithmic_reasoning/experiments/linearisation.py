@@ -21,7 +21,7 @@ from reprise.algorithmic_reasoning.experiments.networks import graphs_of, seeded
 from reprise.algorithmic_reasoning.linearisation import first_order, moved, names_of
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.sampling import sample
-from reprise.algorithmic_reasoning.training import fit
+from reprise.algorithmic_reasoning.training import evaluate, fit
 from reprise.core import Claim, Context, Experiment, at_most, slope, values
 from reprise.core.figures import COLOURS, DASHES, MARKERS, band
 
@@ -36,7 +36,7 @@ class Settings:
     hidden: int = 32
     layers: int = 2
     nodes: int = 8
-    rounds: int = 30  # of one update for each algorithm
+    rounds: int = 200  # of one update for each algorithm
     tuning: int = 5  # rounds that give the direction
     lr: float = 1e-3
     distances: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)  # ‖W − θ‖ / ‖θ‖
@@ -51,7 +51,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
-    """Relative error Σ (f_W − f̂_W)² / Σ f_W² of each algorithm's margins, at every distance."""
+    """Relative error Σ (f_W − f̂_W)² / Σ f_W² of each algorithm's margins, at every distance; and its score at θ."""
     options: dict[str, Any] = {"nodes": settings.nodes, "lr": settings.lr, "validate_every": 0}
     model = seeded(
         settings.algorithms,
@@ -71,11 +71,12 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         norm = torch.cat([dict(exact.named_parameters())[key].flatten() for key in direction]).norm()
         paths = sample(name, nodes=settings.nodes, samples=settings.graphs, seed=context.shared_seed("graphs", name))
         paths = paths.to(context.device)
+        score = evaluate(model, paths)  # whether the network has learned anything that could be moved
         for distance in settings.distances:
             changes = {key: value * distance * norm for key, value in direction.items()}
             true, predicted = moved(exact, changes, paths), first_order(exact, changes, paths)
             error = float((true - predicted).square().sum() / true.square().sum())
-            rows.append({"algorithm": name, "distance": distance, "error": error})
+            rows.append({"algorithm": name, "distance": distance, "error": error, "score": score})
     return rows
 
 

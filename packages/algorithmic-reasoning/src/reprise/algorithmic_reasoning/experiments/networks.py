@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.sampling import SPLITS, sample
-from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.training import evaluate
+
+Network = TypeVar("Network", bound=Reasoner)
 
 
 def seeded(
-    algorithms: Sequence[str], seed: int, device: str, *, structure: BranchingStructure | None = None, **options: Any
-) -> Reasoner:
-    """A `Reasoner` whose first weights come from a seed of its own; no generator of the process moves."""
+    algorithms: Sequence[str],
+    initial_seed: int,
+    device: str,
+    *,
+    make: Callable[..., Network] = Reasoner,  # type: ignore[assignment]
+    **options: Any,
+) -> Network:
+    """A network whose first weights come from a seed of its own; no generator of the process moves."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Reasoner(algorithms, structure=structure, **options).to(device)
+        torch.manual_seed(initial_seed)
+        return make(algorithms, **options).to(device)
 
 
 def graphs_of(seed: int) -> torch.Generator:

@@ -37,7 +37,7 @@ class Settings:
     heads: int = 12  # of the Edge Transformer
     projection: int | None = None  # width that decoders read; None: states as they are
     steps: int = 400  # updates
-    slow_steps: int = 60  # updates of those that take most time: SLOW
+    slow_steps: int = 200  # updates of those that take most time: SLOW
     lr: float = 1e-3
     nodes: int = 16  # of training graphs
     sizes: tuple[int, ...] = (16,)  # of test graphs

@@ -16,7 +16,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reprise.algorithmic_reasoning.autobrane import affinity_gains, estimate_affinity
+from reprise.algorithmic_reasoning.autobrane import estimate_affinity
 from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
 from reprise.algorithmic_reasoning.experiments.data_sets import LANGUAGE_MODEL
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
@@ -25,7 +25,7 @@ from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
 from reprise.algorithmic_reasoning.text_training import answer_accuracy, answer_loss, fit_text, text_gradient_features
 from reprise.core import Claim, Context, Experiment, RowsMissing, at_least, within
 from reprise.core.figures import COLOURS
-from reprise.tasks import partition_path
+from reprise.tasks import affinity_gains, partition_path
 
 METHODS = ("shared", "found", "single")
 LABELS = {"shared": "one set of adapters", "found": "found groups", "single": "one set each"}

@@ -1,7 +1,8 @@
 """The Edge Transformer (Bergen, O'Donnell and Bahdanau 2021): states of pairs of nodes, that attend through a third.
 
-One layer costs O(B N³ d) time. Values v₁[x, a] ⊙ v₂[a, y] belong to triples and would take N³ d numbers; they are
-summed as they are formed, so that attention, N³ numbers per head, is the largest array.
+One layer costs O(B N³ d) time. Scores and values v₁[x, a] ⊙ v₂[a, y] belong to triples of nodes and would take N³ d
+numbers. They are made for a few rows x at a time, and made again in the backward pass, so that nothing larger than the
+states of pairs, N² d numbers, is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from reprise.algorithmic_reasoning.processors.initial import linear
+
+_TRIPLES = 1 << 20  # numbers of triples at a time
 
 
 class EdgeTransformerLayer(nn.Module):
@@ -41,10 +44,7 @@ class EdgeTransformerLayer(nn.Module):
         query, key, left, right = (
             part(seen).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.left, self.right)
         )
-        # score[x, a, y] = ⟨q[x, a], k[a, y]⟩: for each a, a product of matrices
-        scores = torch.einsum("bxahk,bayhk->bhxay", query, key) / sqrt(query.shape[-1])
-        attention = torch.softmax(scores, dim=3)
-        mixed = TriangularSum.apply(attention, left, right)
+        mixed = TriangularAttention.apply(query / sqrt(query.shape[-1]), key, left, right)
         pairs = self.between(pairs + self.out(mixed.flatten(-2)))
         result: Tensor = self.after(pairs + self.feed_forward(pairs))
         return result
@@ -76,18 +76,22 @@ class EdgeTransformer(nn.Module):
         return pairs.diagonal(dim1=1, dim2=2).mT, pairs
 
 
-class TriangularSum(torch.autograd.Function):
-    """Σ_a attention[x, a, y] left[x, a] ⊙ right[a, y], of which neither pass holds all terms.
+class TriangularAttention(torch.autograd.Function):
+    """Σ_a softmax_a(⟨q[x, a], k[a, y]⟩) left[x, a] ⊙ right[a, y], a few rows x at a time.
 
-    Shapes: attention (B, H, N, N, N), left and right (B, N, N, H, k); the result (B, N, N, H, k).
+    Shapes: all (B, N, N, H, k), heads apart. Between the passes nothing is kept but the four inputs.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(attention: Tensor, left: Tensor, right: Tensor) -> Tensor:
-        """Sum over a, one channel at a time."""
-        return _over_channels(lambda v, w: torch.einsum("bhxay,bxah,bayh->bxyh", attention, v, w), left, right)
+    def forward(query: Tensor, key: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        """Sum over a."""
+        mixed = torch.zeros_like(query + key + left + right)
+        for rows in _blocks(query):
+            values = left[:, rows, :, None] * right[:, None]
+            mixed[:, rows] = (_attention(query[:, rows], key)[..., None] * values).sum(2)
+        return mixed
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -95,16 +99,30 @@ class TriangularSum(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same sums over y and x; that over channels is a product of matrices for each channel."""
-        attention, left, right = ctx.saved_tensors
-        to_left = _over_channels(lambda g, w: torch.einsum("bhxay,bxyh,bayh->bxah", attention, g, w), grad, right)
-        to_right = _over_channels(lambda g, v: torch.einsum("bhxay,bxyh,bxah->bayh", attention, g, v), grad, left)
-        to_attention = torch.zeros_like(attention)
-        for g, v, w in zip(grad.unbind(-1), left.unbind(-1), right.unbind(-1)):
-            to_attention = to_attention + torch.einsum("bxyh,bxah,bayh->bhxay", g, v, w)
-        return to_attention, to_left, to_right
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        """Attention of the same rows again, and the derivatives of every factor."""
+        query, key, left, right = ctx.saved_tensors
+        # In place: small results kept between large temporaries would leave memory in pieces.
+        to_query, to_key, to_left, to_right = (torch.zeros_like(query + key + left + right + grad) for _ in range(4))
+        for rows in _blocks(query):
+            attention = _attention(query[:, rows], key)  # (B, rows, a, y, H)
+            seen = grad[:, rows, None] * right[:, None]  # (B, rows, a, y, H, k)
+            to_attention = (seen * left[:, rows, :, None]).sum(-1)
+            to_left[:, rows] = (seen * attention[..., None]).sum(3)
+            to_right += (attention[..., None] * grad[:, rows, None] * left[:, rows, :, None]).sum(1)
+            to_scores = attention * (to_attention - (attention * to_attention).sum(2, keepdim=True))
+            to_query[:, rows] = torch.einsum("bxayh,bayhk->bxahk", to_scores, key)
+            to_key += torch.einsum("bxayh,bxahk->bayhk", to_scores, query[:, rows])
+        return to_query, to_key, to_left, to_right
 
 
-def _over_channels(product: Any, first: Tensor, second: Tensor) -> Tensor:
-    return torch.stack([product(one, other) for one, other in zip(first.unbind(-1), second.unbind(-1))], dim=-1)
+def _attention(query: Tensor, key: Tensor) -> Tensor:
+    """Shares of every a for some rows x, shape (B, rows, a, y, H)."""
+    return torch.softmax(torch.einsum("bxahk,bayhk->bxayh", query, key), dim=2)
+
+
+def _blocks(pairs: Tensor) -> list[slice]:
+    """Rows x, so many at a time that their triples are about as large as caches, and at least one."""
+    nodes = pairs.shape[1]
+    size = max(1, _TRIPLES // (pairs[:, 0].numel() * nodes))
+    return [slice(start, start + size) for start in range(0, nodes, size)]

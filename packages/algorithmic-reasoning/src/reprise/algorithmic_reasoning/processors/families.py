@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from reprise.algorithmic_reasoning.joined import SideBySide
 from reprise.algorithmic_reasoning.processors.edge_transformer import EdgeTransformer, EdgeTransformerLayer
 from reprise.algorithmic_reasoning.processors.gatv2 import GATv2Layer
 from reprise.algorithmic_reasoning.processors.message_passing import MessagePassingLayer
@@ -18,6 +20,17 @@ HEADED = ("edge_transformer", "gatv2")  # those whose width the heads share
 
 
 Process = Callable[..., tuple[Tensor, Tensor | None]]  # from x, e, g, adjacency and h to states of nodes and edges
+State = tuple[Tensor, Tensor | None]  # between layers: of nodes and edges, or of pairs alone
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]  # x, e, g, adjacency, h
+Module = Callable[[Inputs, State], State]
+
+
+class Pieces(NamedTuple):
+    """A processor taken apart: where states begin, every module of every layer, and what is read off at the end."""
+
+    start: Callable[[Inputs], State]
+    layers: list[list[Module]]
+    finish: Callable[[State], State]
 
 
 class NodeProcessor(nn.Module):
@@ -33,7 +46,7 @@ class NodeProcessor(nn.Module):
 
     def __init__(self, kind: str, hidden: int, heads: int, counts: Sequence[int]) -> None:
         super().__init__()
-        self.returns_edges = kind == "triplet_gmpnn"
+        self.kind, self.returns_edges = kind, kind == "triplet_gmpnn"
 
         def layer() -> nn.Module:
             if kind == "gatv2":
@@ -50,17 +63,40 @@ class NodeProcessor(nn.Module):
     def bind(self, route: Sequence[int]) -> Process:
         """The modules of a route, one per layer, as one function with the present weights."""
         chosen: list[Any] = [copies[module] for copies, module in zip(self.layers, route)]  # type: ignore[index]
-        layers = [layer.bind() if isinstance(layer, MessagePassingLayer) else layer for layer in chosen]
+        return _attention(chosen) if self.kind == "gatv2" else _messages(chosen)
 
-        def process(
-            x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor
-        ) -> tuple[Tensor, Tensor | None]:
-            edges: Tensor | None = None
-            for layer in layers:
-                h, edges = layer(x, e, g, adjacency, h)
-            return h, edges
+    def pieces(self) -> Pieces:
+        """All modules one by one, with the present weights, for those that mix them."""
 
-        return process
+        def module(layer: Any) -> Module:
+            forward = layer.bind_alone() if isinstance(layer, MessagePassingLayer) else layer
+            return lambda inputs, state: forward(*inputs[:4], state[0])
+
+        layers = [[module(one) for one in copies] for copies in self.layers]  # type: ignore[attr-defined]
+        return Pieces(lambda inputs: (inputs[4], None), layers, lambda state: state)
+
+
+def _attention(layers: Sequence[GATv2Layer]) -> Process:
+    def process(x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor, h: Tensor) -> tuple[Tensor, None]:
+        for layer in layers:
+            h, _ = layer(x, e, g, adjacency, h)
+        return h, None
+
+    return process
+
+
+def _messages(layers: Sequence[MessagePassingLayer]) -> Process:
+    """All layers see the same features: their maps of edges and of the graph are one product each."""
+    steps, triplets = [layer.bind() for layer in layers], layers[-1].triplets
+    of_edges, of_graph = SideBySide([[layer.edge] for layer in layers]), SideBySide([[layer.graph] for layer in layers])
+
+    def process(x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor | None]:
+        before = h
+        for step, edges, graph in zip(steps, of_edges(e), of_graph(g)):
+            before, h = h, step(x, edges, graph, adjacency, h)
+        return h, None if triplets is None else triplets(torch.cat([x, before], dim=-1), e, g)
+
+    return process
 
 
 class EdgeProcessor(nn.Module):
@@ -78,6 +114,19 @@ class EdgeProcessor(nn.Module):
     def bind(self, route: Sequence[int]) -> Process:
         """As of `NodeProcessor`; the adjacency is not looked at."""
         return partial(self._process, [copies[module] for copies, module in zip(self.layers, route)])  # type: ignore[index]
+
+    def pieces(self) -> Pieces:
+        """As of `NodeProcessor`; states are of pairs."""
+
+        def start(inputs: Inputs) -> State:
+            x, e, g, _, h = inputs
+            return self.ends.start(x, e, g, h), None
+
+        def module(layer: Any) -> Module:
+            return lambda inputs, state: (layer(state[0]), None)
+
+        layers = [[module(one) for one in copies] for copies in self.layers]  # type: ignore[attr-defined]
+        return Pieces(start, layers, lambda state: self.ends.finish(state[0]))
 
     def _process(
         self, layers: Sequence[nn.Module], x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor

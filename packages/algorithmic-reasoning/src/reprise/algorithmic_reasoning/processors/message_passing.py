@@ -15,6 +15,8 @@ TRIPLET_WIDTH = 8
 _GATE = -3.0  # bias of the gate: at first, little of a message passes
 _ABSENT = -1e6  # message where there is no edge
 
+Step = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor], Tensor]
+
 
 class MessagePassingLayer(nn.Module):
     """Every node takes the largest message, coordinate by coordinate, of all others.
@@ -63,27 +65,40 @@ class MessagePassingLayer(nn.Module):
         h : Tensor, shape (B, N, d)
         e : Tensor, shape (B, N, N, d), or None without triplets
         """
-        return self.bind()(x, e, g, adjacency, h)
+        return self.bind_alone()(x, e, g, adjacency, h)
 
-    def bind(self) -> Callable[..., tuple[Tensor, Tensor | None]]:
-        """`forward` with the present weights, joined: what reads the same is one product."""
+    def bind_alone(self) -> Callable[..., tuple[Tensor, Tensor | None]]:
+        """`forward` with the present weights joined, for many steps."""
+        step = self.bind()
+
+        def forward(
+            x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor
+        ) -> tuple[Tensor, Tensor | None]:
+            new = step(x, self.edge(e), self.graph(g), adjacency, h)
+            return new, None if self.triplets is None else self.triplets(torch.cat([x, h], dim=-1), e, g)
+
+        return forward
+
+    def bind(self) -> Step:
+        """New states of nodes from x, lin_e(e), lin_g(g), adjacency and h, with the present weights.
+
+        They are joined: what reads the same is one product.
+        """
         gate = self.gate
-        of_nodes = SideBySide([self.receiver, self.sender, self.own, *([] if gate is None else [gate.own])])
-        of_messages = SideBySide([self.received, *([] if gate is None else [gate.received])])
+        of_nodes = SideBySide([[self.receiver], [self.sender], [self.own, *([] if gate is None else [gate.own])]])
+        of_messages = SideBySide([[self.received, *([] if gate is None else [gate.received])]])
 
-        def step(x: Tensor, e: Tensor, g: Tensor, adjacency: Tensor | None, h: Tensor) -> tuple[Tensor, Tensor | None]:
-            z = torch.cat([x, h], dim=-1)
-            receiver, sender, own, *gate_own = of_nodes(z)
-            pairs = self.edge(e) + (receiver + self.graph(g)[:, None])[:, None] + sender[:, :, None]
+        def step(x: Tensor, of_edges: Tensor, of_graph: Tensor, adjacency: Tensor | None, h: Tensor) -> Tensor:
+            receiver, sender, own = of_nodes(torch.cat([x, h], dim=-1))
+            pairs = of_edges + (receiver + of_graph[:, None])[:, None] + sender[:, :, None]
             messages = self.message(pairs)
             if self.restricted:
                 messages = torch.where(cast(Tensor, adjacency)[..., None], messages, _ABSENT)
-            received, *gate_received = of_messages(messages.amax(dim=1))
-            new = self.norm(torch.relu(own + received))
-            if gate is not None:
-                share = gate(gate_own[0] + gate_received[0])
-                new = torch.lerp(h, new, share)
-            return new, None if self.triplets is None else self.triplets(z, e, g)
+            seen = torch.relu(own + of_messages(messages.amax(dim=1))[0])
+            if gate is None:
+                return cast(Tensor, self.norm(seen))
+            new, passing = seen.chunk(2, dim=-1)
+            return torch.lerp(h, self.norm(new), gate(passing))
 
         return step
 
@@ -97,8 +112,8 @@ class Gate(nn.Module):
         self.last = linear(hidden, hidden, offset=_GATE)
 
     def forward(self, seen: Tensor) -> Tensor:
-        """From the maps of [x, h] and of the largest messages, added, shape (B, N, d)."""
-        return torch.sigmoid(self.last(torch.relu(seen)))
+        """From what the maps of [x, h] and of the largest messages give together, rectified, shape (B, N, d)."""
+        return torch.sigmoid(self.last(seen))
 
 
 class Triplets(nn.Module):
