@@ -18,8 +18,13 @@ _SIGNS = (
 
 
 @contextlib.contextmanager
-def explain_failure(strategy: str) -> Iterator[None]:
+def explain_failure(strategy: str | None) -> Iterator[None]:
     """Turn torch's complaint about a missing second derivative into one that says what to do.
+
+    Parameters
+    ----------
+    strategy : str or None
+        The one that failed; None where there is no other to choose.
 
     Raises
     ------
@@ -37,13 +42,15 @@ def explain_failure(strategy: str) -> Iterator[None]:
         raise
 
 
-def _advice(kernel: str, strategy: str) -> str:
+def _advice(kernel: str, strategy: str | None) -> str:
     if "attention" in kernel:
         return (
             f"model runs {kernel}, a fused attention kernel without second derivatives: use "
             "torch.nn.functional.scaled_dot_product_attention (switched to its math kernel here), or load a Hugging "
             'Face model with attn_implementation="sdpa" or "eager"'
         )
+    if strategy is None:
+        return f"model or loss runs {kernel}, which torch cannot differentiate twice in forward mode: use another kernel"
     other = "reverse-over-reverse" if strategy in ("linearize", "forward-over-reverse") else "finite-difference"
     return (
         f"model runs {kernel}, which torch cannot differentiate twice this way: use another kernel, "
