@@ -129,6 +129,15 @@ def test_a_loss_without_second_derivatives_is_named(positive):
         per_example_quadratic(H, torch.ones(3), positive=positive)
 
 
+def test_a_loss_that_asks_for_values_is_named():
+    def loss(output, target):
+        return ((output - torch.nn.functional.one_hot(target, 2)) ** 2).mean()
+
+    H = Hessian(torch.nn.Linear(2, 2), loss, [(torch.ones(3, 2), torch.tensor([0, 1, 1]))], check=False)
+    with pytest.raises(ValueError, match=r"asks for the values of a tensor, as \.item\(\) and one_hot do"):
+        per_example_quadratic(H, torch.ones(6), positive=True)
+
+
 def test_per_example_traces_and_their_maximum(make_problem):
     problem = make_problem("regression")
     H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")
