@@ -71,7 +71,12 @@ class ConsistentLoss(nn.Module):
     def forward(self, logits: Tensor, noisy: Tensor) -> Tensor:
         """Mean corrected loss, shape (), of logits (B, k) and the labels (B,) that were seen."""
         self._check(logits, noisy)
-        rows = self.inverse.to(logits)[noisy.long()]  # uint8 would be a mask
+        try:
+            # where indexing would count a label of -1 from the end, and take those of eight bits for a mask
+            rows = nn.functional.embedding(noisy.long(), self.inverse.to(logits))
+        except IndexError:
+            class_labels("noisy", noisy, len(self.inverse))
+            raise
         loss = -(rows * logits.log_softmax(-1)).sum(-1).mean()
         if self.training and not torch._C._functorch.is_functorch_wrapped_tensor(loss):
             self._watch(float(loss.detach()))
@@ -85,9 +90,7 @@ class ConsistentLoss(nn.Module):
             raise ValueError(f"logits must have {k} columns, as the confusion, got shape {tuple(logits.shape)}")
         if noisy.shape != logits.shape[:1]:
             raise ValueError(f"noisy must have shape ({len(logits)},), as logits have rows, got {tuple(noisy.shape)}")
-        if not torch._C._functorch.is_functorch_wrapped_tensor(noisy):
-            class_labels("noisy", noisy, k)
-        elif noisy.is_floating_point() or noisy.dtype == torch.bool:  # inside of torch.func values cannot be asked
+        if noisy.is_floating_point() or noisy.dtype == torch.bool:
             raise TypeError(f"noisy must be whole numbers, got {noisy.dtype}")
 
     def _watch(self, value: float) -> None:
