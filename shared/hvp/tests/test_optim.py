@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -37,6 +37,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(16, 4, generator=generator), torch.randint(3, (16,), generator=generator)
 
 
+@settings(deadline=None)
 @given(sigma=st.floats(0, 10), perturbations=st.integers(1, 3), law=st.sampled_from(LAWS), seed=st.integers(0, 99))
 def test_two_point_gradient_is_exact_on_a_quadratic(sigma, perturbations, law, seed):
     A, b, w, loss = quadratic(seed=seed)
