@@ -270,7 +270,7 @@ CASES = {
     "a loss for each example": (
         lambda: fine_tune(model(), data(), loss=partial(nn.functional.cross_entropy, reduction="none")),
         ValueError,
-        r"loss must give a mean over the batch, shape \(\), got \(3,\)",
+        r"loss must give a mean over the batch, shape \(\), got shape \(3,\)",
     ),
     "a callback that is a number": (lambda: fine_tune(model(), data(), callbacks=3), TypeError, "callbacks must hold"),
     "a certificate by an unknown method": (

@@ -60,7 +60,7 @@ def number_of_classes(name: str, model: nn.Module, inputs: Any) -> int:
             f"{name}[0] must be inputs that model takes, but it says: {str(error).splitlines()[0]}"
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
-        raise ValueError(f"model must give logits (B, k), got {_shape(logits)} for one example")
+        raise ValueError(f"model must give logits (B, k), got {described(logits)} for one example")
     return logits.shape[1]
 
 
@@ -116,7 +116,8 @@ def _input(name: str, value: Any, model: nn.Module | None) -> Tensor:
     return tensor.to(next((p.dtype for p in weights if p.is_floating_point()), torch.get_default_dtype()))
 
 
-def _shape(value: object) -> str:
+def described(value: object) -> str:
+    """What came, for an error: the shape of a tensor, the type of anything else."""
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 

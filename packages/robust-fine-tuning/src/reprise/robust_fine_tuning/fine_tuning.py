@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .constraints import DistancePenalty, LayerConstraints
-from .examples import call, examples, logits_of, number_of_classes, take
+from .examples import call, described, examples, logits_of, number_of_classes, take
 from .self_labeling import Relabel, Reweight
 from .training_mode import evaluating
 from .validation import class_labels, module, real_number, whole_number
@@ -187,8 +187,8 @@ def fine_tune(
             def closure(x: Any = x, batch: _Batch = batch) -> Any:
                 stepper.zero_grad()
                 value = batch.loss(call(model, x))
-                if value.ndim > 0:
-                    raise ValueError(f"loss must give a mean over the batch, shape (), got {tuple(value.shape)}")
+                if not isinstance(value, Tensor) or value.ndim > 0:
+                    raise ValueError(f"loss must give a mean over the batch, shape (), got {described(value)}")
                 torch.autograd.backward(value)
                 return value
 
