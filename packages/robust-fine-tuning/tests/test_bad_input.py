@@ -1,6 +1,7 @@
 """What the functions of this package refuse, and in which words; and the kinds of numbers that they take."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,17 +15,21 @@ from reprise.robust_fine_tuning import (
     ConsistentLoss,
     LayerConstraints,
     Relabel,
+    choose_radii,
     estimate_confusion,
     fine_tune,
     flip_labels,
     generalization_gap,
     hessian_distance,
+    keyword_labels,
     layer_distances,
     layer_radii,
+    noisy_label_bound,
     pac_bayes_norm_bound,
     perturbed_loss,
     replace_labels,
     symmetric_confusion,
+    tokenize,
     trace_bound,
     weight_layers,
 )
@@ -51,6 +56,10 @@ class WholeNumbers(nn.Module):
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(2, 3, dtype=torch.long), requires_grad=False)
+
+
+def corrected(noisy):
+    return ConsistentLoss([[0.8, 0.2], [0.2, 0.8]])(torch.zeros(2, 2), torch.tensor(noisy))
 
 
 CASES = {
@@ -117,6 +126,33 @@ CASES = {
         ValueError,
         "symmetric about 0 with variance 1",
     ),
+    "a sigma that is a truth value": (
+        lambda: NSO(model().parameters(), SGD, sigma=True, lr=1.0),
+        TypeError,
+        "sigma must be a number, got True",
+    ),
+    "a sigma in words": (lambda: NSO(model().parameters(), SGD, sigma="0.1", lr=1.0), TypeError, "sigma must be a num"),
+    "half a perturbation": (
+        lambda: NSO(model().parameters(), SGD, sigma=0.1, perturbations=1.5, lr=1.0),
+        TypeError,
+        "perturbations must be a whole number of at least 1, got 1.5",
+    ),
+    "a seed for a generator": (
+        lambda: NSO(model().parameters(), SGD, sigma=0.1, generator=3, lr=1.0),
+        TypeError,
+        "generator must be a torch.Generator or None, got 3",
+    ),
+    "no closure": (
+        lambda: NSO(model().parameters(), SGD, sigma=0.1, lr=1.0).step(None),
+        TypeError,
+        "closure must be callable",
+    ),
+    "nothing to optimize": (
+        lambda: SAM([torch.ones(2, dtype=torch.long)], SGD, lr=1.0),
+        ValueError,
+        "params must hold a tensor that requires a gradient",
+    ),
+    "a rho in words": (lambda: SAM(model().parameters(), SGD, rho="a", lr=1.0), TypeError, "rho must be a number"),
     "a negative rho": (lambda: SAM(model().parameters(), SGD, rho=-1.0, lr=1.0), ValueError, "rho"),
     "a negative sigma of the perturbed loss": (
         lambda: perturbed_loss(model(), data(), -1),
@@ -143,6 +179,111 @@ CASES = {
     ),
     "no model": (lambda: layer_distances("model", {}), TypeError, r"model must be a torch.nn.Module, got str"),
     "no examples": (lambda: hessian_distance(model(), model(), []), ValueError, "at least one example"),
+    "a reference with NaN": (
+        lambda: layer_radii(model(), state(**{"2.weight": torch.full((2, 4), math.nan)}), 1.0),
+        ValueError,
+        r"reference\['2.weight'\] must be finite, got 8 NaN",
+    ),
+    "a head that is no name": (lambda: layer_radii(model(), model(), 1.0, head=2), TypeError, "head must hold names"),
+    "layers that are no names": (lambda: weight_layers(model(), 3), TypeError, "layers must hold names"),
+    "groups that are no groups": (
+        lambda: layer_radii(model(), model(), 1.0, groups="layer1"),
+        TypeError,
+        "groups must be an iterable of groups",
+    ),
+    "no radii": (lambda: LayerConstraints(model(), model(), {}), ValueError, "radii must name at least one layer"),
+    "a noisy label of -1 in the consistent loss": (lambda: corrected([0, -1]), ValueError, "noisy must be at least 0"),
+    "a noisy label of k in the consistent loss": (lambda: corrected([0, 2]), ValueError, "noisy must be .* at most 1"),
+    "truth values for noisy labels": (lambda: corrected([True, False]), TypeError, "noisy must be whole numbers"),
+    "fewer noisy labels than logits": (lambda: corrected([1]), ValueError, r"noisy must have shape \(2,\)"),
+    "logits in a list": (
+        lambda: ConsistentLoss([[0.8, 0.2], [0.2, 0.8]])([[1.0, 2.0]], [0]),
+        TypeError,
+        "logits and noisy must be tensors",
+    ),
+    "a bound with a negative loss bound": (
+        lambda: noisy_label_bound(1.0, torch.eye(2), {"a": 1.0}, {"a": 1.0}, loss_bound=-1, n=3),
+        ValueError,
+        "loss_bound must be finite, above 0",
+    ),
+    "a bound with radii in a list": (
+        lambda: noisy_label_bound(1.0, torch.eye(2), [1.0], [1.0], loss_bound=1, n=3),
+        TypeError,
+        "radii must map names",
+    ),
+    "inputs of another width": (
+        lambda: hessian_distance(model(), model(), (torch.zeros(3, 5), [0, 1, 1])),
+        ValueError,
+        r"data\[0\] must be inputs that model takes",
+    ),
+    "validation inputs of another width": (
+        lambda: fine_tune(model(), data(), validation=(torch.zeros(3, 5), [0, 1, 1])),
+        ValueError,
+        r"validation\[0\] must be inputs that model takes",
+    ),
+    "labels that the perturbed loss has no logit for": (
+        lambda: perturbed_loss(model(), data((0, 1, 2)), 0.1),
+        ValueError,
+        "at most 1",
+    ),
+    "an unknown device": (
+        lambda: hessian_distance(model(), model(), data(), device="gpu"),
+        ValueError,
+        "device must be a device of torch such as 'cpu' or 'cuda', got 'gpu'",
+    ),
+    "another device": (
+        lambda: hessian_distance(model(), model(), data(), device="cuda"),
+        ValueError,
+        r"device must be where the model is \(cpu\), got cuda",
+    ),
+    "an optimizer in words": (
+        lambda: fine_tune(model(), data(), optimizer="adam"),
+        TypeError,
+        "optimizer must be call",
+    ),
+    "what makes no optimizer": (
+        lambda: fine_tune(model(), data(), optimizer=lambda _: None),
+        TypeError,
+        "optimizer must make a torch.optim.Optimizer",
+    ),
+    "constraints in a dict": (
+        lambda: fine_tune(model(), data(), constraints={"0.weight": 1.0}),
+        TypeError,
+        "constraints must be a LayerConstraints or None",
+    ),
+    "constraints of another model": (
+        lambda: fine_tune(model(), data(), constraints=layer_radii(model(), model(), 1.0)),
+        ValueError,
+        "constraints must be made of this model's weights",
+    ),
+    "a penalty that is a number": (
+        lambda: fine_tune(model(), data(), penalty=0.1),
+        TypeError,
+        "penalty must be a Dist",
+    ),
+    "self-labelling that is a truth value": (
+        lambda: fine_tune(model(), data(), relabel=True),
+        TypeError,
+        "relabel must be a Relabel or None",
+    ),
+    "a loss in words": (lambda: fine_tune(model(), data(), loss="ce"), TypeError, "loss must be callable"),
+    "a loss for each example": (
+        lambda: fine_tune(model(), data(), loss=partial(nn.functional.cross_entropy, reduction="none")),
+        ValueError,
+        r"loss must give a mean over the batch, shape \(\), got shape \(3,\)",
+    ),
+    "a callback that is a number": (lambda: fine_tune(model(), data(), callbacks=3), TypeError, "callbacks must hold"),
+    "a certificate by an unknown method": (
+        lambda: Certificate(model(), model(), data(), method="newton"),
+        ValueError,
+        "method must be one of",
+    ),
+    "one text instead of several": (lambda: tokenize("abc"), TypeError, "texts must be a sequence of str"),
+    "one question instead of several": (
+        lambda: keyword_labels("who"),
+        TypeError,
+        "questions must be a sequence of str",
+    ),
     "inputs with NaN": (
         lambda: fine_tune(model(), (torch.full((1, 3), math.nan), [0])),
         ValueError,
@@ -189,7 +330,32 @@ def test_inputs_may_be_lists_and_arrays_of_any_layout(kind):
     torch.testing.assert_close(found.per_example, expected.per_example)
 
 
+def test_arrays_are_taken_in_the_precision_of_the_model():
+    x, y = np.arange(9.0).reshape(3, 3) / 8, np.array([0, 1, 1])
+    held = model().double().eval()
+    arrays = {name: (value * 0.5).numpy() for name, value in held.state_dict().items()}
+    found = hessian_distance(held, arrays, (x, y), method="lanczos")
+    assert found.per_example.dtype == torch.float64 and found.measure > 0
+    assert generalization_gap(held, (x, y), (x.tolist(), y)).gap == pytest.approx(0.0, abs=1e-12)
+    half = hessian_distance(model().half(), arrays, (x, y), method="lanczos")
+    assert half.measure == pytest.approx(found.measure, rel=1e-2)  # of half precision
+
+
+def test_probabilities_may_come_in_half_precision():
+    exact = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], dtype=torch.float64)
+    half = estimate_confusion(exact.half(), [0, 1, 2], quantile=1.0)
+    torch.testing.assert_close(half, estimate_confusion(exact, [0, 1, 2], quantile=1.0), rtol=0, atol=1e-3)
+    assert float((half.sum(1) - 1).abs().max()) < 1e-12
+
+
+def test_labels_of_eight_bits_are_positions_and_no_mask():
+    loss = ConsistentLoss([[0.8, 0.2], [0.2, 0.8]])
+    logits, noisy = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([1, 1])
+    assert float(loss(logits, noisy.to(torch.uint8))) == float(loss(logits, noisy))
+
+
 def test_numbers_may_be_numpys():
+    assert choose_radii(model(), data(), np.float32(1), seed=np.int64(1)).radii
     constraints = layer_radii(model(), model(), np.float32(0.5), np.int64(2))
     assert constraints.radii == {"0.weight": 0.5, "2.weight": 1.0}
     history = fine_tune(model(), data(), epochs=np.int64(1), batch_size=np.int32(2), seed=np.uint8(3))

@@ -162,7 +162,7 @@ def test_the_penalty_and_its_gradient_are_those_of_the_squared_distance():
         ({"3.weight": -1.0}, {}, "above 0"),
         ({"3.weight": math.nan}, {}, "finite"),
         ({"nope": 1.0}, {}, "no parameter 'nope'"),
-        ({}, {}, "at least one weight"),
+        ({}, {}, "radii must name at least one layer, got none"),
         ({"3.weight": 1.0}, {"norm": "nuclear"}, "norm must be one of"),
         ({"3.weight": 1.0}, {"batch_norm": 0.0}, "batch_norm must be finite, above 0"),
     ],

@@ -210,9 +210,19 @@ def test_the_perturbed_loss_has_half_sigma_squared_times_the_trace():
 
 
 def test_weights_are_put_back_when_the_model_fails():
-    model, state, _ = problem()
-    with pytest.raises(RuntimeError):
-        perturbed_loss(model, (torch.zeros(2, 9), [0, 1]), 0.1)
+    model, state, data = problem()
+    passes = []
+
+    def fail(*_):
+        passes.append(model.state_dict()["0.weight"].clone())
+        if len(passes) == 3:  # one to see the classes, one at W + U
+            raise RuntimeError("no more")
+
+    handle = model.register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="no more"):
+        perturbed_loss(model, data, 0.1)
+    handle.remove()
+    assert not torch.equal(passes[1], state["0.weight"])
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     with pytest.raises(ValueError, match="sigma must be finite, at least 0"):
         perturbed_loss(model, (torch.zeros(2, 4), [0, 1]), -1.0)

@@ -97,6 +97,47 @@ def test_per_example_positive_parts_equal_dense(make_problem):
     torch.testing.assert_close(found, torch.stack(exact), rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [torch.nn.functional.mse_loss, torch.nn.MSELoss()])
+def test_per_example_positive_parts_of_the_fused_squared_error_equal_dense(loss):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)).double()
+    x, y = torch.randn(5, 2).double(), torch.randn(5, 2).double()
+    H = Hessian(model, loss, [(x, y)])
+    v = torch.randn(H.size, dtype=H.dtype)
+    exact = []
+    for n in range(len(x)):
+        dense = Hessian(model, loss, [(x[n : n + 1], y[n : n + 1])], strategy="reverse-over-reverse").dense()
+        values, vectors = torch.linalg.eigh(dense)
+        assert float(values[0]) < -1e-3  # so that the positive part is another matrix
+        exact.append((vectors.T @ v).square() @ values.clamp_min(0))
+    torch.testing.assert_close(per_example_quadratic(H, v, positive=True, steps=H.size), torch.stack(exact))
+
+
+@pytest.mark.parametrize("curvature", [2e-30, 2.0, 2e30, 2e37])
+def test_positive_parts_of_single_examples_hold_from_one_end_of_float32_to_the_other(curvature):
+    model = torch.nn.Linear(2, 1, bias=False)
+    x = torch.tensor([[1.0, 0.0], [0.0, 3.0]]) * (curvature / 2) ** 0.5
+    H = Hessian(model, torch.nn.functional.mse_loss, [(x, torch.zeros(2, 1))], check=False)
+    found = per_example_quadratic(H, torch.ones(2), positive=True)
+    assert found.tolist() == pytest.approx([curvature, 9 * curvature], rel=1e-5)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_loss_without_second_derivatives_is_named(positive):
+    H = Hessian(torch.nn.Linear(2, 1), torch.nn.functional.huber_loss, [(torch.ones(3, 2), torch.zeros(3, 1))])
+    with pytest.raises(ValueError, match=r"runs huber_loss_backward.*use another kernel$"):
+        per_example_quadratic(H, torch.ones(3), positive=positive)
+
+
+def test_a_loss_that_asks_for_values_is_named():
+    def loss(output, target):
+        return ((output - torch.nn.functional.one_hot(target, 2)) ** 2).mean()
+
+    H = Hessian(torch.nn.Linear(2, 2), loss, [(torch.ones(3, 2), torch.tensor([0, 1, 1]))], check=False)
+    with pytest.raises(ValueError, match=r"asks for the values of a tensor, as \.item\(\) and one_hot do"):
+        per_example_quadratic(H, torch.ones(6), positive=True)
+
+
 def test_per_example_traces_and_their_maximum(make_problem):
     problem = make_problem("regression")
     H = Hessian(problem.model, problem.loss, problem.data, strategy="retained")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -71,8 +71,12 @@ class Certificate:
         log: Callable[[dict[str, float]], object] | None = None,
         seed: int = 0,
     ) -> None:
-        inputs, labels = examples("train", train)
-        weights = weight_layers(module("model", model), layers)
+        if method not in get_args(Method):
+            raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
+        if log is not None and not callable(log):
+            raise TypeError(f"log must be callable or None, got {log!r}")
+        inputs, labels = examples("train", train, model=module("model", model))
+        weights = weight_layers(model, layers)
         self.reference = reference_weights(weights, reference, head=head)
         self.layers = list(weights)
         self.n = len(labels)

@@ -13,6 +13,7 @@ from torch import Tensor
 from .validation import class_labels, numpy_or_torch_generator, real_number, real_tensor, whole_number
 
 WORST_CONDITION = 1e8
+ROUNDING = 1e-2  # of a row of probabilities in half precision or bfloat16
 
 
 def symmetric_confusion(k: int, rate: float) -> Tensor:
@@ -190,8 +191,9 @@ def estimate_confusion(
     quantile = real_number("quantile", quantile, maximum=1.0, open_at_minimum=True)
     if len(p) == 0 or p.shape[1] < 2:
         raise ValueError(f"probabilities must have shape (N, k) with N ≥ 1 and k ≥ 2, got {tuple(p.shape)}")
-    if float(p.min()) < 0 or float((p.sum(1) - 1).abs().max()) > 1e-4:
+    if float(p.min()) < 0 or float((p.sum(1) - 1).abs().max()) > ROUNDING:
         raise ValueError("probabilities: rows must be probabilities that sum to 1 (pass softmax outputs)")
+    p = p / p.sum(1, keepdim=True)
     seen = class_labels("noisy", noisy, p.shape[1]).cpu()
     if len(seen) != len(p):
         raise ValueError(f"noisy must be as long as probabilities ({len(p)}), got {len(seen)}")

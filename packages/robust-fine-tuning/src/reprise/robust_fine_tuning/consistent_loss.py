@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .confusion import valid_confusion
-from .validation import whole_number
+from .validation import class_labels, real_number, whole_number
 
 
 class UnboundedLossWarning(UserWarning):
@@ -69,13 +70,28 @@ class ConsistentLoss(nn.Module):
 
     def forward(self, logits: Tensor, noisy: Tensor) -> Tensor:
         """Mean corrected loss, shape (), of logits (B, k) and the labels (B,) that were seen."""
-        if logits.shape[-1] != len(self.inverse):
-            raise ValueError(f"logits must have {len(self.inverse)} columns, as the confusion, got {logits.shape[-1]}")
-        rows = self.inverse.to(logits)[noisy]
+        self._check(logits, noisy)
+        try:
+            # where indexing would count a label of -1 from the end, and take those of eight bits for a mask
+            rows = nn.functional.embedding(noisy.long(), self.inverse.to(logits))
+        except IndexError:
+            class_labels("noisy", noisy, len(self.inverse))
+            raise
         loss = -(rows * logits.log_softmax(-1)).sum(-1).mean()
         if self.training and not torch._C._functorch.is_functorch_wrapped_tensor(loss):
             self._watch(float(loss.detach()))
         return loss
+
+    def _check(self, logits: Tensor, noisy: Tensor) -> None:
+        k = len(self.inverse)
+        if not isinstance(logits, Tensor) or not isinstance(noisy, Tensor):
+            raise TypeError(f"logits and noisy must be tensors, got {type(logits).__name__} and {type(noisy).__name__}")
+        if logits.ndim != 2 or logits.shape[1] != k:
+            raise ValueError(f"logits must have {k} columns, as the confusion, got shape {tuple(logits.shape)}")
+        if noisy.shape != logits.shape[:1]:
+            raise ValueError(f"noisy must have shape ({len(logits)},), as logits have rows, got {tuple(noisy.shape)}")
+        if noisy.is_floating_point() or noisy.dtype == torch.bool:
+            raise TypeError(f"noisy must be whole numbers, got {noisy.dtype}")
 
     def _watch(self, value: float) -> None:
         self._negative = self._negative + 1 if value < 0 else 0
@@ -91,8 +107,8 @@ class ConsistentLoss(nn.Module):
 def noisy_label_bound(
     corrected_loss: float,
     confusion: Any,
-    radii: dict[str, float],
-    traces: dict[str, float],
+    radii: Mapping[str, float],
+    traces: Mapping[str, float],
     *,
     loss_bound: float,
     n: int,
@@ -118,13 +134,27 @@ def noisy_label_bound(
     float
         ``corrected_loss + √(C ‖F⁻¹‖_{1,∞} / n) Σ_i α_i √(max tr H_i⁺)``.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a radius, a trace or a number is not finite or out of range, or radii and traces name other layers.
+
     Notes
     -----
     Recalled from the literature, not read in the paper: where ‖F⁻¹‖_{1,∞} stands relative to the root may differ in
     print.
     """
+    for given, value in (("radii", radii), ("traces", traces)):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{given} must map names of layers to numbers, got {type(value).__name__}")
     if radii.keys() != traces.keys():
         raise ValueError(f"traces must name the layers of radii ({', '.join(radii)}), got {', '.join(traces)}")
+    mean = real_number("corrected_loss", corrected_loss, minimum=-math.inf)  # unbounded below
+    largest = real_number("loss_bound", loss_bound, open_at_minimum=True)
     factor = ConsistentLoss(confusion).noise_factor
-    weighted = sum(radii[name] * math.sqrt(max(traces[name], 0.0)) for name in radii)
-    return corrected_loss + math.sqrt(loss_bound * factor / whole_number("n", n)) * weighted
+    weighted = sum(
+        real_number(f"radii[{name!r}]", radius, open_at_minimum=True)
+        * math.sqrt(max(real_number(f"traces[{name!r}]", traces[name], minimum=-math.inf), 0.0))
+        for name, radius in radii.items()
+    )
+    return mean + math.sqrt(largest * factor / whole_number("n", n)) * weighted

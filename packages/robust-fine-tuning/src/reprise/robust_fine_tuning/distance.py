@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from .examples import batches, call, move
+from .examples import batches, call, move, number_of_classes
 from .layers import Layers, Reference, reference_weights, weight_layers
 from .quadratic_forms import Method, batch_forms, example_forms
 from .training_mode import deterministic
@@ -227,24 +227,25 @@ def hessian_distance(
     start = reference_weights(weights, reference, head=head)
     moved = {name: (weight.detach() - start[name]).flatten() for name, weight in weights.items()}
     place = next(iter(weights.values())).device
-    if device is not None and torch.empty((), device=device).device != place:
+    if device is not None and not same_place(device, place):
         raise ValueError(f"device must be where the model is ({place}), got {device}: move the model first")
-    held = [(move(inputs, place), labels.to(place)) for inputs, labels in batches("data", data, batch_size=chunk_size)]
+    parts = batches("data", data, batch_size=chunk_size, model=model)
+    held = [(move(inputs, place), labels.to(place)) for inputs, labels in parts]
     with deterministic(model, eval_mode=eval_mode):
         losses = example_losses(model, held, criterion, check_labels=loss == "cross_entropy")
         if reduction == "example":
             values, errors = example_forms(model, criterion, held, moved, method, steps)
             positions = torch.arange(len(values))
         else:
-            parts = [part for batch in held for part in _split(batch, batch_size)]
-            sizes = [len(labels) for _, labels in parts]
+            groups = [group for batch in held for group in _split(batch, batch_size)]
+            sizes = [len(labels) for _, labels in groups]
             if method == "ggn":
                 values, errors = (
                     torch.stack([part.mean(0) for part in torch.split(found, sizes)])
                     for found in example_forms(model, criterion, held, moved, method, steps)
                 )
             else:
-                values, errors = batch_forms(model, criterion, parts, moved, method, steps)
+                values, errors = batch_forms(model, criterion, groups, moved, method, steps)
             positions = torch.tensor([0, *sizes[:-1]]).cumsum(0)
     if not bool(values.isfinite().all()):
         raise ValueError("data: the curvature of an example is not finite")
@@ -269,12 +270,11 @@ def example_losses(
 ) -> Tensor:
     """Loss of every example; refuses labels that the model has no logit for."""
     found = []
+    classes = number_of_classes("data", model, _first(held[0][0]))
     for inputs, labels in held:
-        logits = call(model, inputs)
-        if logits.ndim != 2 or len(logits) != len(labels):
-            raise ValueError(f"model must give logits ({len(labels)}, k), got shape {tuple(logits.shape)}")
         if check_labels:
-            class_labels("data: labels", labels, logits.shape[1])
+            class_labels("data: labels", labels, classes)
+        logits = call(model, inputs)
         if criterion is nn.functional.cross_entropy:
             found.append(nn.functional.cross_entropy(logits, labels, reduction="none"))
         else:
@@ -283,6 +283,19 @@ def example_losses(
     if not bool(losses.isfinite().all()):
         raise ValueError("data: the loss of an example is not finite")
     return losses
+
+
+def same_place(device: Any, place: torch.device) -> bool:
+    """Whether a device, as a user may write it, is `place`."""
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device must be a device of torch such as 'cpu' or 'cuda', got {device!r}") from None
+    return wanted.type == place.type and wanted.index in (None, place.index)
+
+
+def _first(inputs: Any) -> Any:
+    return tuple(part[:1] for part in inputs) if isinstance(inputs, tuple) else inputs[:1]
 
 
 def _split(batch: Any, size: int) -> list[Any]:

@@ -206,9 +206,11 @@ def tokenize(texts: Sequence[str], *, max_length: int = 32, folder: Path | str |
     ------
     MissingModel
         If the extra ``text`` is not installed.
-    ValueError
-        If there are no texts.
+    TypeError, ValueError
+        If there are no texts, or one text instead of several.
     """
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("texts must be a sequence of str")
     if not texts:
         raise ValueError("texts must not be empty")
     try:

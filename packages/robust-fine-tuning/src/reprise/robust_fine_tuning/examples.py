@@ -45,8 +45,27 @@ def call(model: nn.Module, inputs: Any) -> Tensor:
     return logits
 
 
-def examples(name: str, data: Any, classes: int | None = None) -> tuple[Any, Tensor]:
-    """`data` as ``(inputs, labels)`` of equal length.
+def number_of_classes(name: str, model: nn.Module, inputs: Any) -> int:
+    """The columns of the model's logits, found with one example.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot take the inputs, or does not give logits (B, k).
+    """
+    try:
+        logits = logits_of(model, inputs, 1)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}[0] must be inputs that model takes, but it says: {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        raise ValueError(f"model must give logits (B, k), got {described(logits)} for one example")
+    return logits.shape[1]
+
+
+def examples(name: str, data: Any, classes: int | None = None, *, model: nn.Module | None = None) -> tuple[Any, Tensor]:
+    """`data` as ``(inputs, labels)`` of equal length; arrays and lists of real numbers in the precision of `model`.
 
     Raises
     ------
@@ -57,9 +76,9 @@ def examples(name: str, data: Any, classes: int | None = None) -> tuple[Any, Ten
         raise TypeError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
     inputs, labels = data
     if isinstance(inputs, (np.ndarray, list)):
-        inputs = _input(f"{name}[0]", inputs)
+        inputs = _input(f"{name}[0]", inputs, model)
     if isinstance(inputs, tuple):
-        inputs = tuple(_input(f"{name}[0]", part) for part in inputs)
+        inputs = tuple(_input(f"{name}[0]", part, model) for part in inputs)
     elif not isinstance(inputs, (Tensor, Inputs)):
         raise TypeError(
             f"{name}[0] must be a tensor, a tuple of tensors or have batch(index), got {type(inputs).__name__}"
@@ -73,25 +92,33 @@ def examples(name: str, data: Any, classes: int | None = None) -> tuple[Any, Ten
     return inputs, labels
 
 
-def batches(name: str, data: Any, *, batch_size: int = 256) -> list[tuple[Any, Tensor]]:
+def batches(name: str, data: Any, *, batch_size: int = 256, model: nn.Module | None = None) -> list[tuple[Any, Tensor]]:
     """`data` as a list of batches: from a pair ``(inputs, labels)``, or any iterable of such pairs."""
     if _is_pair(data):
-        inputs, labels = examples(name, data)
+        inputs, labels = examples(name, data, model=model)
         return [(take(inputs, index), labels[index]) for index in torch.split(torch.arange(len(labels)), batch_size)]
     if not isinstance(data, Iterable) or isinstance(data, (str, dict, Tensor)):
         raise TypeError(f"{name} must be a pair (inputs, labels) or an iterable of them, got {type(data).__name__}")
-    found = [examples(name, batch) for batch in data]
+    found = [examples(name, batch, model=model) for batch in data]
     if not found:
         raise ValueError(f"{name} must hold at least one example, got none")
     return found
 
 
-def _input(name: str, value: Any) -> Tensor:
-    """A tensor as it is; arrays and lists of real numbers in the default precision, as models are."""
+def _input(name: str, value: Any, model: nn.Module | None) -> Tensor:
+    """A tensor as it is; arrays and lists of real numbers in the precision of the model (whole ones may be tokens)."""
     if isinstance(value, Tensor):
         return value
     tensor = tensor_of(name, value)
-    return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+    if not tensor.is_floating_point():
+        return tensor
+    weights = () if model is None else model.parameters()
+    return tensor.to(next((p.dtype for p in weights if p.is_floating_point()), torch.get_default_dtype()))
+
+
+def described(value: object) -> str:
+    """What came, for an error: the shape of a tensor, the type of anything else."""
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _is_pair(data: Any) -> bool:

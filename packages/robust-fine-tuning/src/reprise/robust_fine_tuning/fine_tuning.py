@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .constraints import DistancePenalty, LayerConstraints
-from .examples import call, examples, logits_of, take
+from .examples import call, described, examples, logits_of, number_of_classes, take
 from .self_labeling import Relabel, Reweight
 from .training_mode import evaluating
-from .validation import module, real_number, whole_number
+from .validation import class_labels, module, real_number, whole_number
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Callback = Callable[[nn.Module, dict[str, float]], None]
@@ -133,8 +133,13 @@ def fine_tune(
     [1, 2]
     """
     module("model", model)
-    inputs, given = examples("train", train)
-    held_out = None if validation is None else examples("validation", validation)
+    inputs, given = examples("train", train, model=model)
+    held_out = None if validation is None else examples("validation", validation, model=model)
+    _check_parts(model, loss, optimizer, constraints, penalty, relabel, reweight)
+    callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"callbacks must hold callables (model, row), got {callback!r}")
     epochs, batch_size = whole_number("epochs", epochs), whole_number("batch_size", batch_size)
     seed = whole_number("seed", seed, minimum=0)
     loss_from = whole_number("loss_from", loss_from)
@@ -147,12 +152,14 @@ def fine_tune(
         raise ValueError("model has no parameter that requires a gradient")
     device = parameters[0].device
     with evaluating(model):
-        classes = logits_of(model, inputs, 1).shape[1]
-    examples("train", (inputs, given), classes)
-    if held_out is not None:
-        examples("validation", held_out, classes)
+        classes = number_of_classes("train", model, inputs)
+        class_labels("train[1]", given, classes)
+        if held_out is not None:
+            class_labels("validation[1]", held_out[1], number_of_classes("validation", model, held_out[0]))
 
     stepper = optimizer(parameters)
+    if not isinstance(stepper, Optimizer):
+        raise TypeError(f"optimizer must make a torch.optim.Optimizer of the parameters, got {type(stepper).__name__}")
     schedule = (
         None
         if decay_every is None
@@ -180,6 +187,8 @@ def fine_tune(
             def closure(x: Any = x, batch: _Batch = batch) -> Any:
                 stepper.zero_grad()
                 value = batch.loss(call(model, x))
+                if not isinstance(value, Tensor) or value.ndim > 0:
+                    raise ValueError(f"loss must give a mean over the batch, shape (), got {described(value)}")
                 torch.autograd.backward(value)
                 return value
 
@@ -248,6 +257,34 @@ class _Batch:
             return self.criterion(logits, labels)
         singles = torch.vmap(lambda row, label: self.criterion(row[None], label[None]))(logits, labels)
         return self.reweight.mean(singles, self.epoch)
+
+
+def _check_parts(
+    model: nn.Module,
+    loss: Any,
+    optimizer: Any,
+    constraints: Any,
+    penalty: Any,
+    relabel: Any,
+    reweight: Any,
+) -> None:
+    """Raise unless every part of a run is of its kind, and what holds weights holds those of the model."""
+    for name, value in (("loss", loss), ("optimizer", optimizer)):
+        if not callable(value) and not (name == "loss" and value is None):
+            raise TypeError(f"{name} must be callable, got {value!r}")
+    kinds: list[tuple[str, Any, type]] = [
+        ("constraints", constraints, LayerConstraints),
+        ("penalty", penalty, DistancePenalty),
+        ("relabel", relabel, Relabel),
+        ("reweight", reweight, Reweight),
+    ]
+    for name, value, kind in kinds:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__} or None, got {value!r}")
+    own = {id(parameter) for parameter in model.parameters()}
+    for name, held in (("constraints", constraints), ("penalty", penalty)):
+        if held is not None and any(id(weight) not in own for weight in held.weights):
+            raise ValueError(f"{name} must be made of this model's weights, got those of another: make it of model")
 
 
 def _scheduled(optimizer: Optimizer) -> Optimizer:

@@ -115,7 +115,8 @@ def trace_bound(
     r = math.hypot(*distances.values()) if radius is None else real_number("radius", radius, open_at_minimum=True)
     place = next(iter(weights.values())).device
     chunk_size = whole_number("chunk_size", chunk_size)
-    held = [(move(inputs, place), labels.to(place)) for inputs, labels in batches("data", data, batch_size=chunk_size)]
+    parts = batches("data", data, batch_size=chunk_size, model=model)
+    held = [(move(inputs, place), labels.to(place)) for inputs, labels in parts]
     with deterministic(model, eval_mode=eval_mode):
         losses = example_losses(model, held, criterion, check_labels=loss == "cross_entropy")
         largest = max(

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .examples import batches, call, examples, logits_of, move
+from .examples import batches, call, examples, logits_of, move, number_of_classes
 from .training_mode import evaluating
-from .validation import module, numpy_or_torch_generator, real_number, whole_number
+from .validation import class_labels, module, numpy_or_torch_generator, real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,11 @@ def perturbed_loss(
     if not parameters:
         raise ValueError("model has no parameter that requires a gradient")
     device = parameters[0].device
-    held = [(move(inputs, device), labels.to(device)) for inputs, labels in batches("data", data)]
+    held = [(move(inputs, device), labels.to(device)) for inputs, labels in batches("data", data, model=model)]
+    with evaluating(model):
+        classes = number_of_classes("data", model, held[0][0])
+    for _, labels in held:
+        class_labels("data: labels", labels, classes)
     source = numpy_or_torch_generator(generator)
     kept = [parameter.detach().clone() for parameter in parameters]
     sizes = [parameter.numel() for parameter in parameters]
@@ -133,9 +137,9 @@ def _mean_loss(model: nn.Module, held: list[tuple[Any, Tensor]]) -> float:
 
 
 def _evaluate(model: nn.Module, name: str, data: Any) -> tuple[float, float]:
-    inputs, labels = examples(name, data)
+    inputs, labels = examples(name, data, model=model)
     with evaluating(model):
+        class_labels(f"{name}[1]", labels, number_of_classes(name, model, inputs))
         logits = logits_of(model, inputs, len(labels)).cpu()
-    examples(name, (inputs, labels), logits.shape[1])
     accuracy = float((logits.argmax(1) == labels.cpu()).double().mean())
     return float(nn.functional.cross_entropy(logits, labels.cpu())), accuracy

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .validation import module
+from .validation import module, real_tensor
 
 Layers = None | Callable[[str, Tensor], bool] | Iterable[str]
 Reference = nn.Module | Mapping[str, Tensor]
@@ -35,7 +36,7 @@ def weight_layers(model: nn.Module, layers: Layers = None) -> dict[str, nn.Param
     ValueError
         If there are none, or a name is unknown.
     TypeError
-        If one of them is not of real floating point, or `model` is no module.
+        If one of them is not of real floating point, `model` is no module, or `layers` holds anything but names.
 
     Examples
     --------
@@ -43,6 +44,8 @@ def weight_layers(model: nn.Module, layers: Layers = None) -> dict[str, nn.Param
     ['0.weight', '2.weight']
     """
     parameters = dict(module("model", model).named_parameters())
+    if layers is not None and not callable(layers):
+        layers = names_of("layers", layers)
     if layers is None:
         embedded = {
             id(p)
@@ -54,7 +57,7 @@ def weight_layers(model: nn.Module, layers: Layers = None) -> dict[str, nn.Param
     elif callable(layers):
         chosen = [name for name, parameter in parameters.items() if layers(name, parameter)]
     else:
-        chosen = list(layers) if not isinstance(layers, str) else [layers]
+        chosen = list(layers)
         unknown = [name for name in chosen if name not in parameters]
         if unknown:
             raise ValueError(f"layers: the model has no parameter {unknown[0]!r}; it has {', '.join(parameters)}")
@@ -75,7 +78,7 @@ def reference_weights(
     ----------
     weights : mapping of str to Tensor
         As `weight_layers` gives them.
-    reference : Module or mapping of str to Tensor
+    reference : Module or mapping of str to Tensor or array
         The pretrained model or its state. A layer of another shape is refused unless it is named as head.
     head : str or several, optional
         Layers without a pretrained value.
@@ -88,7 +91,7 @@ def reference_weights(
     Raises
     ------
     ValueError
-        If a layer is missing or of another shape; it is named.
+        If a layer is missing, of another shape or not finite; it is named.
     TypeError
         If `reference` is neither a module nor a mapping.
     """
@@ -107,8 +110,9 @@ def reference_weights(
         if name not in state:
             raise ValueError(f"reference lacks layer {name!r}; name it in head if it has no pretrained value")
         value = state[name]
-        if not isinstance(value, Tensor):
+        if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(f"reference[{name!r}] must be a tensor, got {type(value).__name__}")
+        value = real_tensor(f"reference[{name!r}]", value)
         if value.shape != weight.shape:
             raise ValueError(
                 f"reference[{name!r}] must have shape {tuple(weight.shape)}, got {tuple(value.shape)}; "
@@ -122,14 +126,22 @@ def head_names(weights: Mapping[str, Tensor], head: str | Iterable[str] | None) 
     """The layers named as head; each may be given by the name of its module."""
     if head is None:
         return ()
-    wanted = [head] if isinstance(head, str) else list(head)
     found = []
-    for item in wanted:
+    for item in names_of("head", head):
         match = [name for name in weights if name == item or name.startswith(f"{item}.")]
         if not match:
             raise ValueError(f"head: no layer is named {item!r}; there are {', '.join(weights)}")
         found += match
     return tuple(found)
+
+
+def names_of(argument: str, value: str | Iterable[str]) -> list[str]:
+    """One name or several, as a list."""
+    found = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [value]
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} must hold names of layers or modules, got {name!r}")
+    return found
 
 
 @torch.no_grad()

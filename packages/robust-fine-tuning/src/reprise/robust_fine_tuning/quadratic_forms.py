@@ -44,7 +44,7 @@ def example_forms(
     columns = [
         per_example_quadratic(
             whole.block(_only(name)),
-            v,
+            v.to(whole.dtype),  # products are of full precision where weights are of half
             positive=method == "lanczos",
             steps=steps,
             # Lanczos keeps `steps` vectors of each example

@@ -68,7 +68,7 @@ def choose_radii(
     examples_used : int
         Training examples whose traces are estimated; the largest counts.
     probes : int
-        Random vectors per layer.
+        Random vectors per layer, at least 2.
     seed : int
 
     Returns
@@ -97,17 +97,17 @@ def choose_radii(
     0.25
     """
     budget = real_number("budget", budget, open_at_minimum=True)
-    inputs, labels = examples("train", train)
-    start = copy.deepcopy(module("model", model) if reference is None else reference)
+    seed, probes = whole_number("seed", seed, minimum=0), whole_number("probes", probes, minimum=2)
+    examples_used = whole_number("examples_used", examples_used)
+    inputs, labels = examples("train", train, model=module("model", model))
+    start = copy.deepcopy(model if reference is None else reference)
     trial = copy.deepcopy(model)
     fine_tune(trial, (inputs, labels), optimizer=optimizer, epochs=epochs, decay_every=None, seed=seed)
     distances = layer_distances(trial, start, layers=layers, head=head)
     if min(distances.values()) == 0:
         still = next(name for name, value in distances.items() if value == 0)
         raise ValueError(f"model: layer {still} did not move in the short run, so that its radius would be zero")
-    index = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[
-        : whole_number("examples_used", examples_used)
-    ]
+    index = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:examples_used]
     traces = largest_traces(trial, (take(inputs, index), labels[index]), layers=layers, probes=probes, seed=seed)
     raw = {name: distances[name] / math.sqrt(traces[name]) for name in distances}
     scale = budget / math.sqrt(sum(value**2 for value in raw.values()))
@@ -142,8 +142,9 @@ def largest_traces(
     True
     """
     names = list(weight_layers(model, layers))
+    seed, probes = whole_number("seed", seed, minimum=0), whole_number("probes", probes, minimum=2)
     device = next(model.parameters()).device
-    held = [(move(x, device), y.to(device)) for x, y in batches("data", data)]
+    held = [(move(x, device), y.to(device)) for x, y in batches("data", data, model=model)]
     with evaluating(model):
         whole = GaussNewton(
             model,

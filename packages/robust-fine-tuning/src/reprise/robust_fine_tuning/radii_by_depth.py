@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from .constraints import LayerConstraints, Norm
-from .layers import Layers, Reference, head_names, reference_weights, weight_layers
+from .layers import Layers, Reference, head_names, names_of, reference_weights, weight_layers
 from .validation import real_number
 
 Groups = Iterable[Iterable[str]]
@@ -143,10 +143,13 @@ def growing_radii(
         power = {name: i for i, name in enumerate(body)}
     else:
         power = {}
+        if isinstance(groups, str) or not isinstance(groups, Iterable):
+            raise TypeError(f"groups must be an iterable of groups of names, got {groups!r}")
         for i, group in enumerate(groups):
-            members = [name for name in body if any(name == part or name.startswith(f"{part}.") for part in group)]
+            parts = names_of("groups", group)
+            members = [name for name in body if any(name == part or name.startswith(f"{part}.") for part in parts)]
             if not members:
-                raise ValueError(f"groups: no layer belongs to {list(group)}; there are {', '.join(body)}")
+                raise ValueError(f"groups: no layer belongs to {parts}; there are {', '.join(body)}")
             power |= dict.fromkeys(members, i)
     unit = dict.fromkeys(power, 1.0)
     if relative_to is not None:

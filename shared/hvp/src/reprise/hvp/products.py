@@ -180,4 +180,5 @@ def _gradient_of(gradient: Tensors, leaves: Tensors, tangent: Mapping[str, Tenso
         retain_graph=True,
         materialize_grads=True,
     )
-    return dict(zip(leaves, parts))
+    # the zeros that stand in for a parameter without a part require a gradient in torch 2.9
+    return {name: part.detach() for name, part in zip(leaves, parts)}

@@ -200,7 +200,7 @@ def plot(table: pd.DataFrame) -> Figure:
         for i, method in enumerate(METHODS):
             found = 100 * table[(table["shots"] == count) & (table["method"] == method)]["accuracy"]
             ax.plot([i] * len(found), found, color=COLOURS[i], marker=MARKERS[i], linestyle="none", alpha=0.6)
-            ax.plot([i - 0.25, i + 0.25], [found.mean()] * 2, color="black", linewidth=1.2)
+            ax.plot([i - 0.25, i + 0.25], [found.mean()] * 2, color="black", linestyle="-", linewidth=1.2)
         ax.set_xticks(range(len(METHODS)), ["free", "one radius", "growing"])
         ax.set(title=f"{count} {'example' if count == 1 else 'examples'} of each class", xlim=(-0.5, 2.5))
     axes[0, 0].set_ylabel("accuracy on queries (%)")

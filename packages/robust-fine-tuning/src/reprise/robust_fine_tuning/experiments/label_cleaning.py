@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -106,7 +107,7 @@ def plot(table: pd.DataFrame) -> Figure:
     }
     for i, (name, label) in enumerate(names.items()):
         part = table.groupby("replaced")[f"auroc_{name}"]
-        error = [part.mean() - part.min(), part.max() - part.mean()]
+        error = np.stack([part.mean() - part.min(), part.max() - part.mean()])
         ax.errorbar(
             part.mean().index, part.mean(), yerr=error, color=COLOURS[i], marker=MARKERS[i], capsize=3, label=label
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -132,7 +133,7 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(1, 2)
     chosen = table[(table["kind"] == "distance") & (table["initial"] == "pretrained")]
     grouped = chosen.groupby("layer")["ratio"]
-    error = [grouped.mean() - grouped.min(), grouped.max() - grouped.mean()]
+    error = np.stack([grouped.mean() - grouped.min(), grouped.max() - grouped.mean()])
     left.bar(grouped.mean().index, grouped.mean(), yerr=error, color=COLOURS[0], capsize=3)
     left.set(xlabel="encoder layer", ylabel="distance / pretrained norm")
     noise = table[table["kind"] == "noise"]
@@ -141,7 +142,7 @@ def plot(table: pd.DataFrame) -> Figure:
         right.errorbar(
             part.mean().index,
             part.mean(),
-            yerr=[part.mean() - part.min(), part.max() - part.mean()],
+            yerr=np.stack([part.mean() - part.min(), part.max() - part.mean()]),
             color=COLOURS[i],
             marker=MARKERS[i],
             capsize=3,

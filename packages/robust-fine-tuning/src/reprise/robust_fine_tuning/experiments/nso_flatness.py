@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -228,12 +229,17 @@ def plot(table: pd.DataFrame) -> Figure:
             for ax, column in zip(row[1:], ("trace", "gap")):
                 found = chosen(column, method, task)(table)
                 ax.plot([i] * len(found), found, linestyle="none", alpha=0.6, **style)
-                ax.plot([i - 0.25, i + 0.25], [found.mean()] * 2, color="black", linewidth=1.2)
+                ax.plot([i - 0.25, i + 0.25], [found.mean()] * 2, color="black", linestyle="-", linewidth=1.2)
         row[0].set(xscale="log", yscale="log", xlabel="training loss (nats)", ylabel=f"{names[task]}: Hessian trace")
         row[0].invert_xaxis()
+        shown = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if row[0].get_ylim()[0] <= tick <= row[0].get_ylim()[1]]
+        row[0].set_yticks(shown, [str(tick) for tick in shown])
+        row[0].yaxis.set_minor_formatter(NullFormatter())
         for ax, label in zip(row[1:], ("Hessian trace", "gap (nats)")):
             ax.set_xticks(range(len(METHODS)), ["SGD", "SAM", "1-sided", "NSO"])
-            ax.set(ylabel=label, xlim=(-0.5, len(METHODS) - 0.5), ylim=(0, None))
+            ax.set(ylabel=label, xlim=(-0.5, len(METHODS) - 0.5))
+            ax.set_ylim(0, 1.08 * ax.dataLim.ymax)  # room for the markers
+            ax.tick_params(axis="x", labelsize=8)
     axes[0, 0].set_title("at equal training loss")
     for ax in axes[0, 1:]:
         ax.set_title("at equal gradients")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Real
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Around(Optimizer):
     TypeError
         If `base` does not make an optimizer, `model` is no module, or a parameter is not of real floating point.
     ValueError
-        If `base` asks for a closure of its own (LBFGS).
+        If no parameter requires a gradient, or `base` asks for a closure of its own (LBFGS).
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class Around(Optimizer):
         if model is not None and not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         super().__init__(params, options)
+        if not self.parameters():
+            raise ValueError("params must hold a tensor that requires a gradient, got none")
         for parameter in self.parameters():
             if not parameter.is_floating_point():
                 raise TypeError(f"params must be real and of floating point, got one of {parameter.dtype}")
@@ -92,6 +95,8 @@ class Around(Optimizer):
 
     def _gradient(self, closure: Closure, *, differentiate: bool = True) -> tuple[Tensor, list[Tensor | None]]:
         """The loss at the present weights and its gradients, taken out of the parameters."""
+        if not callable(closure):
+            raise TypeError(f"closure must be callable and return the loss, got {closure!r}")
         parameters = self.parameters()
         self.zero_grad(set_to_none=True)
         with torch.enable_grad():
@@ -160,6 +165,15 @@ class Replay:
         torch.set_rng_state(self._cpu)
         for device, state in self._cuda.items():
             torch.cuda.set_rng_state(state, device)
+
+
+def length_of(name: str, value: Any) -> float:
+    """A setting as a finite float of at least 0; refuses truth values and what is no number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be finite and at least 0, got {value}")
+    return float(value)
 
 
 def accumulate(total: list[Tensor | None], gradients: list[Tensor | None], weight: float) -> list[Tensor | None]:

@@ -8,13 +8,14 @@ the exact gradient, where the one-sided form adds a noise of covariance σ²(∇
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .around import Around, Closure, Replay, accumulate
+from .around import Around, Closure, Replay, accumulate, length_of
 
 Noise = Literal["normal", "laplace", "uniform", "rademacher"]
 
@@ -51,10 +52,10 @@ class NSO(Around):
     Raises
     ------
     TypeError
-        If `base`, `model` or a parameter is of the wrong kind.
+        If an argument is of the wrong kind, or a parameter that requires a gradient is not of real floating point.
     ValueError
-        If `sigma` is negative or not finite, `perturbations` below 1, `clean_weight` outside [0, 1], or `noise` not
-        symmetric with unit variance.
+        If no parameter requires a gradient, `sigma` is negative or not finite, `perturbations` below 1, `clean_weight`
+        outside [0, 1], or `noise` not symmetric with unit variance.
 
     Notes
     -----
@@ -91,11 +92,16 @@ class NSO(Around):
         clean_statistics: bool = False,
         **base_options: Any,
     ) -> None:
-        _check_sigma(sigma)
-        if isinstance(perturbations, bool) or int(perturbations) != perturbations or perturbations < 1:
+        sigma = length_of("sigma", sigma)
+        if isinstance(perturbations, bool) or not isinstance(perturbations, Integral):
+            raise TypeError(f"perturbations must be a whole number of at least 1, got {perturbations!r}")
+        if perturbations < 1:
             raise ValueError(f"perturbations must be a whole number of at least 1, got {perturbations}")
-        if not 0 <= clean_weight <= 1:
+        clean_weight = length_of("clean_weight", clean_weight)
+        if clean_weight > 1:
             raise ValueError(f"clean_weight must lie between 0 and 1, got {clean_weight}")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator must be a torch.Generator or None, got {generator!r}")
         if noise not in get_args(Noise):
             raise ValueError(
                 f"noise must be one of {get_args(Noise)}, got {noise!r}: the method asks for a law that is symmetric "
@@ -118,7 +124,7 @@ class NSO(Around):
             If its `sigma` is negative or not finite.
         """
         if "sigma" in param_group:
-            _check_sigma(param_group["sigma"])
+            param_group = {**param_group, "sigma": length_of("sigma", param_group["sigma"])}
         super().add_param_group(param_group)
 
     @torch.no_grad()
@@ -158,11 +164,12 @@ class NSO(Around):
             sides = (1.0, -1.0) if self.two_point else (1.0,)
             weight = (1 - clean) / (self.perturbations * len(sides))
             with self._weights_kept() as kept:
-                for _ in range(self.perturbations):
+                for turn in range(self.perturbations):
                     draw = self._draw(parameters)
                     replay = Replay(parameters)
                     for side in sides:
-                        torch._foreach_copy_(parameters, kept)
+                        if turn > 0 or side < 0:  # at first the weights are as they were kept
+                            torch._foreach_copy_(parameters, kept)
                         torch._foreach_add_(parameters, draw, alpha=side)
                         replay.rewind()
                         with self._statistics(written=unwritten):
@@ -185,7 +192,10 @@ class NSO(Around):
         flat = unit_noise(self.noise, count, self.generator, dtype=dtype, device=device)
         sigmas = [group["sigma"] for group in self.param_groups for p in group["params"] if p.requires_grad]
         pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
-        return [(sigma * piece).view_as(p).to(p.device, p.dtype) for sigma, piece, p in zip(sigmas, pieces, parameters)]
+        # in place: as large as the weights, and drawn in every step
+        return [
+            piece.mul_(sigma).view_as(p).to(p.device, p.dtype) for sigma, piece, p in zip(sigmas, pieces, parameters)
+        ]
 
 
 def unit_noise(
@@ -215,8 +225,3 @@ def unit_noise(
     if law == "uniform":
         return centred * 12**0.5
     return -centred.sign() * torch.log1p(-2 * centred.abs().clamp(max=0.5 * (1 - torch.finfo(dtype).eps))) / 2**0.5
-
-
-def _check_sigma(sigma: float) -> None:
-    if not 0 <= sigma < float("inf"):
-        raise ValueError(f"sigma must be finite and at least 0, got {sigma}")

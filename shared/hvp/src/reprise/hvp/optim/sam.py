@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .around import Around, Closure, Replay
+from .around import Around, Closure, Replay, length_of
 
 
 class SAM(Around):
@@ -31,9 +31,9 @@ class SAM(Around):
     Raises
     ------
     TypeError
-        If `base`, `model` or a parameter is of the wrong kind.
+        If an argument is of the wrong kind, or a parameter that requires a gradient is not of real floating point.
     ValueError
-        If `rho` is negative or not finite.
+        If no parameter requires a gradient, or `rho` is negative or not finite.
 
     Notes
     -----
@@ -63,8 +63,7 @@ class SAM(Around):
         model: nn.Module | None = None,
         **base_options: Any,
     ) -> None:
-        if not 0 <= rho < float("inf"):
-            raise ValueError(f"rho must be finite and at least 0, got {rho}")
+        rho = length_of("rho", rho)
         super().__init__(params, base, {}, model=model, **base_options)
         self.rho = rho
 
