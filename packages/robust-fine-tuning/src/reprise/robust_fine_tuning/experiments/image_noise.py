@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 from reprise.core import Claim, Context, Experiment, all_of, at_least, at_most, beats, values, within
@@ -163,6 +164,7 @@ def plot(table: pd.DataFrame) -> Figure:
         mean = part.groupby("layer")["ratio"].mean()
         left.plot(mean.index, mean, color=COLOURS[index % 7], marker=MARKERS[index % 7], label=task)
     left.set(xlabel="layer", ylabel="distance / pretrained norm", ylim=(0, None))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend()
     noise = table[table["kind"] == "noise"]
     first = noise["task"].iloc[0]
@@ -233,6 +235,8 @@ EXPERIMENT = Experiment(
             all_of(
                 *(beats(noisy_loss("digits", "pretrained", s), noisy_loss("digits", "random", s)) for s in SIGMAS)
             ),
+            tried="such noise changes no loss here by 4 %, and without it the loss after 30 epochs is smaller from a "
+            "random start: five digits are a poor start for the other five",
         ),
         _poster("indoor"),
         _poster("cub"),
