@@ -14,7 +14,14 @@ from torch import nn
 from reprise.core import Context, MissingData, run_experiment
 from reprise.robust_fine_tuning.bert import TextClassifier, load_bert
 from reprise.robust_fine_tuning.encoder import MissingModel, load_minilm, model_folder, tokenize
-from reprise.robust_fine_tuning.experiments import data_sets, few_shot, image_sets, image_tasks, measure_vs_gap
+from reprise.robust_fine_tuning.experiments import (
+    data_sets,
+    few_shot,
+    image_noise,
+    image_sets,
+    image_tasks,
+    measure_vs_gap,
+)
 from reprise.robust_fine_tuning.experiments.image_sets import READERS
 from reprise.robust_fine_tuning.few_shot_data import MINI, PARTS, episode, mini_imagenet
 from reprise.robust_fine_tuning.fine_grained_data import aircrafts, cars, cub_200, dogs, flowers
@@ -263,7 +270,7 @@ def small_resnets(tmp_path, monkeypatch):
     return tmp_path
 
 
-def small_network(depth, classes, seed, context):
+def small_network(depth, classes, seed, context, initial="pretrained"):
     """What has the blocks of a ResNet, and is fast."""
     parts = {"layer1": nn.Conv2d(3, 4, 16, stride=16), "layer2": nn.Conv2d(4, 4, 3), "layer3": nn.Conv2d(4, 4, 3)}
     rest = {"layer4": nn.Conv2d(4, 4, 3), "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
@@ -292,20 +299,51 @@ def test_image_tasks_run_on_files_in_the_published_layout(small_resnets, monkeyp
     assert row["depth"] == 18 and row["radius"] == 7.802 and 0 <= row["accuracy"] <= 1
 
 
-@pytest.mark.parametrize("method", ["plain", "growing radii", "SAM", "RegSL"])
-def test_indoor_runs_with_the_authors_radii_by_block(small_resnets, monkeypatch, method):
-    folder = small_resnets / data_sets.INDOOR.name
-    monkeypatch.setattr(image_sets, "resnet", small_network)
+def make_indoor(folder):
     names = [f"{scene}/{scene}_{i:04d}.jpg" for scene in ("airport_inside", "bar") for i in range(1, 7)]
     for name in names:
         image(folder / "Images" / name)
     text(folder / "TrainImages.txt", *names)
     text(folder / "TestImages.txt", names[0])
+
+
+@pytest.mark.parametrize("method", ["plain", "growing radii", "SAM", "RegSL"])
+def test_indoor_runs_with_the_authors_radii_by_block(small_resnets, monkeypatch, method):
+    make_indoor(small_resnets / data_sets.INDOOR.name)
+    monkeypatch.setattr(image_sets, "resnet", small_network)
     settings = image_tasks.Settings(tasks=("indoor",), epochs=1, batch_size=6, products=2, trials=1)
     (row,) = image_tasks.measure(settings, {"task": "indoor", "method": method, "trial": 0}, context_of("image-tasks"))
     expected = {"plain": (101, None), "growing radii": (101, 0.1368), "SAM": (34, None), "RegSL": (18, 7.802)}[method]
     assert row["depth"] == expected[0]
     assert row["radius"] == expected[1] if expected[1] else np.isnan(row["radius"])
+
+
+def test_losses_under_noise_and_measures_run_on_files_in_the_published_layout(small_resnets, monkeypatch):
+    make_indoor(small_resnets / data_sets.INDOOR.name)
+    make_domainnet(small_resnets / data_sets.DOMAINNET.name)
+    monkeypatch.setattr(image_sets, "resnet", small_network)
+    settings = image_noise.Settings(tasks=("indoor",), weak=("clipart",), epochs=1, samples=2, measured=4, trials=1)
+    cell = {"task": "indoor", "initial": "adversarial", "method": "plain", "trial": 0}
+    rows = image_noise.measure(settings, cell, context_of("image-noise"))
+    assert [row["layer"] for row in rows if row["kind"] == "distance"] == [1, 2, 3, 4]
+    assert [row["sigma"] for row in rows if row["kind"] == "noise"] == [1e-2, 1e-3, 1e-4]
+    weak = {"task": "clipart", "initial": "pretrained", "method": "consistent + constraint", "trial": 0}
+    (row,) = image_noise.measure(settings, weak, context_of("image-noise"))
+    assert row["measure"] > 0
+
+
+def test_adversarially_pretrained_weights_are_unwrapped_and_named_when_absent(small_resnets):
+    context = context_of("image-noise")
+    with pytest.raises(MissingData, match=r"resnet18_l2_eps1\.ckpt"):
+        image_sets.resnet(18, 3, 0, context, "adversarial")
+    plain = image_sets.resnet(18, 1000, 0, context, "random").state_dict()
+    wrapped = {"model": {f"module.model.{name}": value for name, value in plain.items()} | {"module.mean": 0.5}}
+    file = small_resnets / data_sets.ROBUST_RESNETS.name / data_sets.ROBUST_RESNET_FILES[18]
+    file.parent.mkdir(parents=True)
+    torch.save(wrapped, file)
+    found = image_sets.resnet(18, 3, 0, context, "adversarial").state_dict()
+    assert found["fc.weight"].shape == (3, 512)
+    assert all(torch.equal(found[name], value) for name, value in plain.items() if not name.startswith("fc."))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ PAPER = Paper(
         "matrix-sensing",
         "label-cleaning",
         "image-tasks",
+        "image-noise",
         "few-shot",
     ),
 )

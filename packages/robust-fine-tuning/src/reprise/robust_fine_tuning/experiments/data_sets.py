@@ -125,3 +125,11 @@ RESNETS = DataSet(
     size="400 MB",
     licence="BSD-3-Clause",
 )
+ROBUST_RESNET_FILES = {18: "resnet18_l2_eps1.ckpt"}
+ROBUST_RESNETS = DataSet(
+    "robust-fine-tuning/robust-weights",
+    tuple(RemoteFile(name) for name in ROBUST_RESNET_FILES.values()),
+    source="GitHub repository microsoft/robust-models-transfer: ResNet-18 for ImageNet, robust in the l2 norm",
+    size="180 MB",
+    licence="MIT repository",
+)

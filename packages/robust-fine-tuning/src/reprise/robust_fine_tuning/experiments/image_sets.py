@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ READERS: dict[str, tuple[DataSet, Callable[[Path], ImageSet]]] = {
     **{name: (data_sets.DOMAINNET, partial(domainnet_sample, domain=name)) for name in data_sets.DOMAINS},
 }
 
+Initial = Literal["pretrained", "adversarial", "random"]
+WRAPPED = "module.model."
+
 
 @dataclass(frozen=True)
 class ImageTask:
@@ -42,7 +45,7 @@ class ImageTask:
     weak: Tensor | None = None
 
 
-def image_task(name: str, depth: int, seed: int, context: Context) -> ImageTask:
+def image_task(name: str, depth: int, seed: int, context: Context, initial: Initial = "pretrained") -> ImageTask:
     """One image set with a ResNet: a tenth of the training images, by `seed`, is set aside for validation."""
     data_set, read = READERS[name]
     images = read(context.data(data_set))
@@ -50,7 +53,7 @@ def image_task(name: str, depth: int, seed: int, context: Context) -> ImageTask:
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     kept, aside = order[len(order) // 10 :], order[: len(order) // 10]
     return ImageTask(
-        resnet(depth, images.classes, seed, context).to(context.device),
+        resnet(depth, images.classes, seed, context, initial).to(context.device),
         (Chosen(inputs, kept), labels[kept]),
         (Chosen(inputs, aside), labels[aside]),
         images.test,
@@ -59,17 +62,31 @@ def image_task(name: str, depth: int, seed: int, context: Context) -> ImageTask:
     )
 
 
-def resnet(depth: int, classes: int, seed: int, context: Context) -> nn.Module:
-    """A ResNet of torchvision with the weights of ImageNet and a new head ``fc``."""
+def resnet(depth: int, classes: int, seed: int, context: Context, initial: Initial = "pretrained") -> nn.Module:
+    """A ResNet of torchvision with a new head ``fc``: with the weights of ImageNet, pretrained there as it is or
+    against adversaries, or with random ones."""
     from torchvision import models
 
-    model: nn.Module = getattr(models, f"resnet{depth}")()
-    file = context.data(data_sets.RESNETS) / data_sets.RESNET_FILES[depth]
-    model.load_state_dict(torch.load(file, weights_only=True))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model.fc = nn.Linear(model.fc.in_features, classes)  # type: ignore[union-attr, arg-type]
+        model: nn.Module = getattr(models, f"resnet{depth}")()
+        head = nn.Linear(model.fc.in_features, classes)  # type: ignore[union-attr, arg-type]
+    if initial != "random":
+        data_set, file = (
+            (data_sets.RESNETS, data_sets.RESNET_FILES[depth])
+            if initial == "pretrained"
+            else (data_sets.ROBUST_RESNETS, data_sets.ROBUST_RESNET_FILES[depth])
+        )
+        model.load_state_dict(_state(torch.load(context.data(data_set) / file, weights_only=True)))
+    model.fc = head
     return model
+
+
+def _state(saved: dict[str, Any]) -> dict[str, Tensor]:
+    """Weights as torchvision names them; adversarially trained ones are wrapped in the attack that they withstand."""
+    weights = saved.get("model", saved)
+    wrapped = {name.removeprefix(WRAPPED): value for name, value in weights.items() if name.startswith(WRAPPED)}
+    return wrapped or weights
 
 
 @dataclass(frozen=True)

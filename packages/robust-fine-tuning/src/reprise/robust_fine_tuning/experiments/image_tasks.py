@@ -108,7 +108,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     best: tuple[tuple[float, float], Radii | None, dict[str, Tensor]] | None = None
     for radii in candidates(settings, name, method):
         task.model.load_state_dict(start)
-        accuracy, loss = _run(settings, task, name, method, radii, seed, context)
+        accuracy, loss = run(settings, task, name, method, radii, seed, context)
         if best is None or (accuracy, -loss) > best[0]:
             best = (accuracy, -loss), radii, copy.deepcopy(task.model.state_dict())
     assert best is not None
@@ -151,7 +151,7 @@ def candidates(settings: Settings, task: str, method: str) -> list[Radii | None]
     return [(D, head, gamma if growing else 1.0)]
 
 
-def _run(
+def run(
     settings: Settings, task: ImageTask, name: str, method: str, radii: Radii | None, seed: int, context: Context
 ) -> tuple[float, float]:
     """Fine-tune in place; accuracy and loss on validation examples, at the epoch that was kept."""
