@@ -69,7 +69,7 @@ class Diagonal:
     """
 
     def __init__(self, maps: Sequence[nn.Linear]) -> None:
-        self.weight = torch.block_diag(*[linear.weight for linear in maps])
+        self.weight = torch.block_diag(*[linear.weight for linear in maps])  # type: ignore[no-untyped-call]
         self.bias = torch.cat([linear.bias for linear in maps])
 
     def __call__(self, values: Tensor, *, bias: bool = True) -> Tensor:

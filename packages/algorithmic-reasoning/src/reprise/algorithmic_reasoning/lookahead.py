@@ -6,6 +6,7 @@ loss of every task is measured behind that step; averaged over training, that is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,8 @@ def _look(
     batches = [fresh_graphs(name, nodes, batch_size, generator, training=True).to(device) for name in model.routes]
     shared = {name: p for name, p in model.named_parameters() if name.startswith("processor.")}
 
-    def losses(weights: dict[str, Tensor]) -> list[Tensor]:
-        return [loss(torch.func.functional_call(model, weights, (batch,)), batch) for batch in batches]
+    def losses(weights: Mapping[str, Tensor]) -> list[Tensor]:
+        return [loss(torch.func.functional_call(model, dict(weights), (batch,)), batch) for batch in batches]
 
     before = losses(shared)
     found = []

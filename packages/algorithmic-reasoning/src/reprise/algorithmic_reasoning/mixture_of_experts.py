@@ -7,6 +7,7 @@ of every layer, graph by graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,12 +66,12 @@ class MixtureOfExperts(Reasoner):
 
     def _bind_processor(self, name: str) -> Process:
         start, layers, finish = self.processor.pieces()
-        gates = self.gates[name]
+        gates = cast(nn.ModuleList, self.gates[name])
 
         def process(*inputs: Tensor) -> State:
             given: Inputs = inputs  # type: ignore[assignment]
             state = start(given)
-            for modules, gate in zip(layers, gates):  # type: ignore[arg-type]
+            for modules, gate in zip(layers, gates):
                 seen = torch.cat([given[0].mean(1), state[0].flatten(1, -2).mean(1)], dim=-1)
                 state = mixed(torch.softmax(gate(seen), dim=-1), [module(given, state) for module in modules])
             return finish(state)

@@ -70,9 +70,10 @@ def gain_matrix(matrix: npt.ArrayLike) -> Matrix:
     values = _checks.square("matrix", matrix)
     n = len(values)
     if n < 3:
-        return (values + values.T) / 2
+        pair: Matrix = (values + values.T) / 2
+        return pair
     off = ~np.eye(n, dtype=bool)
     values = values - values.mean(axis=1, where=off, keepdims=True)
-    values = (values + values.T) / 2
-    spread = float(values[off].std())
-    return values / spread if spread > 0 else values
+    gains: Matrix = (values + values.T) / 2
+    spread = float(gains[off].std())
+    return gains / spread if spread > 0 else gains

@@ -350,7 +350,8 @@ def twelve(kind: str, first: str, second: str) -> Any:
 def ahead_of_the_best(table: pd.DataFrame) -> pd.Series[float]:
     """The tree's lead over the best multitask baseline with the Edge Transformer, in points, one value per trial."""
     leads = [twelve("edge_transformer", "found", method)(table) for method in ("shared", *SHARING)]
-    return pd.concat(leads, axis=1, join="inner").min(axis=1)
+    smallest: pd.Series[float] = pd.concat(leads, axis=1, join="inner").min(axis=1)
+    return smallest
 
 
 def modules(column: str) -> Any:

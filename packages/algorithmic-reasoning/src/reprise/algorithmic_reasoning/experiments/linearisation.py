@@ -53,7 +53,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Relative error Σ (f_W − f̂_W)² / Σ f_W² of each algorithm's margins, at every distance; and its score at θ."""
     options: dict[str, Any] = {"nodes": settings.nodes, "lr": settings.lr, "validate_every": 0}
-    model = seeded(
+    model: Reasoner = seeded(
         settings.algorithms,
         context.seed,
         context.device,

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from reprise.algorithmic_reasoning.experiments.networks import graphs_of, score_sizes, seeded
+from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
 from reprise.algorithmic_reasoning.training import fit
 from reprise.core import Claim, Context, Experiment, all_of, at_least, at_most, beats, values, within
@@ -59,7 +60,7 @@ def cells(settings: Settings) -> Iterator[dict[str, Any]]:
 def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Scores on test graphs of every size."""
     name = cell["algorithm"]
-    model = seeded(
+    model: Reasoner = seeded(
         [name],
         context.seed,
         context.device,
