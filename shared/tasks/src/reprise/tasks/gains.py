@@ -37,7 +37,7 @@ def affinity_gains(affinity: Affinity) -> Affinity:
     >>> from reprise.tasks import affinity_matrix, all_pairs
     >>> affinity = affinity_matrix([[5.0, 9.0, 0.0], [1.0, 0.0, 3.0], [0.0, 9.0, 3.0]], all_pairs(3))
     >>> affinity_gains(affinity).matrix[~np.eye(3, dtype=bool)].round(2)
-    array([ 1.41, -0.71,  1.41, -0.71, -0.71, -0.71])
+    array([ 1.22, -1.22,  1.22,  0.  , -1.22,  0.  ])
     """
     return replace(affinity, matrix=gain_matrix(affinity.matrix))
 
@@ -65,7 +65,7 @@ def gain_matrix(matrix: npt.ArrayLike) -> Matrix:
     Examples
     --------
     >>> gain_matrix([[0.0, 5.0, 1.0], [9.0, 0.0, 9.0], [3.0, 3.0, 0.0]])[0].round(2)
-    array([-2.12,  1.41, -0.71])
+    array([-3.67,  1.22, -1.22])
     """
     values = _checks.square("matrix", matrix)
     n = len(values)
