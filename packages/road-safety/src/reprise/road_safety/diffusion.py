@@ -90,7 +90,7 @@ class AdaptiveAdjacency(nn.Module):
         """Return shape (N, F) or (T, N, F)."""
         if h.ndim == 3:  # one product for all months
             months, nodes, columns = h.shape
-            wide = self(h.transpose(0, 1).reshape(nodes, months * columns), matrix)
+            wide = self.forward(h.transpose(0, 1).reshape(nodes, months * columns), matrix)
             return wide.view(nodes, months, columns).transpose(0, 1)
         if matrix is not None:
             return matrix @ h

@@ -30,7 +30,8 @@ class GatedConvolution(nn.Module):
         """Return shape (T − kernel + 1, N, out) from (T, N, into)."""
         series = x.permute(1, 2, 0)
         value, gate = self.both(series).chunk(2, dim=1)
-        return ((value + self.residual(series)) * torch.sigmoid(gate)).permute(2, 0, 1)
+        gated: Tensor = (value + self.residual(series)) * torch.sigmoid(gate)
+        return gated.permute(2, 0, 1)
 
 
 class Block(nn.Module):

@@ -281,7 +281,7 @@ def planar_graph(places: np.ndarray, mean_degree: float, generator: np.random.Ge
     spare = np.flatnonzero(~in_tree & (length <= 2 * np.median(length)))
     wanted = round(n * mean_degree / 2) - int(in_tree.sum())
     chosen = generator.choice(spare, min(wanted, len(spare)), replace=False)
-    return pairs[np.sort(np.concatenate([np.flatnonzero(in_tree), chosen]))].T.astype(np.int64)
+    return np.asarray(pairs[np.sort(np.concatenate([np.flatnonzero(in_tree), chosen]))].T.astype(np.int64))
 
 
 def road_classes(edge_index: np.ndarray, num_nodes: int, shares: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ class LayerConstraints:
 
 def _distance(weight: Tensor, centre: Tensor) -> float:
     """``‖weight − centre‖_F`` in one pass over both; the difference is never written to memory."""
-    parts = zip(weight.flatten().split(BLOCK), centre.flatten().split(BLOCK))
+    parts = zip(torch.split(weight.flatten(), BLOCK), torch.split(centre.flatten(), BLOCK))
     return float(torch.stack([torch.linalg.vector_norm(a - b) for a, b in parts]).norm())
 
 

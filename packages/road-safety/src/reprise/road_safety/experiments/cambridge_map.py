@@ -229,7 +229,8 @@ def _thin(line: np.ndarray) -> np.ndarray:
 def plot(table: pd.DataFrame) -> Figure:
     """Two maps above; districts, calibration and budgets below."""
     figure = plt.figure(figsize=(7.4, 5.8), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.1, 1])[:, 0]
+    parts: Any = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.1, 1])
+    upper, lower = parts[:, 0]
     maps = upper.subplots(1, 2)
     rows = table[table["part"] == "map"]
     lines = [np.array([point.split(",") for point in path.split()], dtype=float) for path in rows["path"]]

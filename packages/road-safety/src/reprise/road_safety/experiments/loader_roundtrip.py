@@ -170,10 +170,11 @@ def plot(table: pd.DataFrame) -> Figure:
     rows = table[table["refused"] == 0].groupby("case")[["wrong", "wrong_by_position"]].mean()
     cases = [case for case in CASES if case in rows.index]
     at = np.arange(len(cases))
-    for shift, column, label, style in (
+    styles: tuple[tuple[float, str, str, dict[str, Any]], ...] = (
         (0.2, "wrong", "by its ends (here)", {"color": COLOURS[0]}),
         (-0.2, "wrong_by_position", "by position (published code)", {"color": "white", "hatch": "///"}),
-    ):
+    )
+    for shift, column, label, style in styles:
         shown = rows.loc[cases, column] * 100
         bars = axis.barh(at + shift, shown, 0.36, edgecolor=COLOURS[1 if "hatch" in style else 0], label=label, **style)
         axis.bar_label(bars, labels=[f"{value:.2g} %" for value in shown], padding=3, fontsize=7)

@@ -119,16 +119,20 @@ def _together(settings: Settings, cell: Mapping[str, Any], context: Context) -> 
         for kind in kinds
         if kind != "volume_regression" or set(YEARS[dataset.name][0]) & set(dataset.volume)
     ]
-    splits = [{state: YEARS[state][part] for state in settings.states} for part in range(3)]
+    train_years, valid_years, test_years = (
+        {state: YEARS[state][part] for state in settings.states} for part in range(3)
+    )
     found = train_multitask(
         datasets,
         tasks,
         lambda node, edge: RoadGNN(node, edge, settings.hidden, settings.layers, "sage"),
-        *splits,
-        settings.epochs,
-        settings.lr,
-        context.seed,
-        settings.negatives,
+        train_years,
+        valid_years,
+        test_years,
+        epochs=settings.epochs,
+        lr=settings.lr,
+        seed=context.seed,
+        negatives=settings.negatives,
         history=False,
         device=context.device,
         progress=context.progress,
@@ -210,11 +214,12 @@ def best(task: str) -> Callable[[pd.DataFrame], pd.Series]:
         found = []
         for state, part in rows.groupby("state"):
             chosen = part.groupby("model")[f"valid_{column}"].mean()
-            model = better(chosen.index, key=chosen.get)
+            model = better(chosen.index, key=chosen.__getitem__)
             measured = part[part["model"] == model].set_index("trial")[f"test_{column}"]
             scale = 1.0 if task == TASKS[0] else float(fact("mean_count", str(state))(table).iloc[0])
             found.append(measured / scale)
-        return pd.concat(found, axis=1).mean(axis=1)
+        mean: pd.Series = pd.concat(found, axis=1).mean(axis=1)
+        return mean
 
     return quantity
 
@@ -246,7 +251,7 @@ def best_fused(table: pd.DataFrame) -> pd.Series:
     """AUROC of the fusion that is best on the validation years, per trial."""
     rows = select(table, {"part": "fusion", "model": list(FUSIONS)})
     chosen = rows.groupby("model")["valid_auroc"].mean().idxmax()
-    return fused(chosen)(table)
+    return fused(str(chosen))(table)
 
 
 def classified_pairs(table: pd.DataFrame) -> pd.Series:

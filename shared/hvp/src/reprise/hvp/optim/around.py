@@ -171,9 +171,10 @@ def length_of(name: str, value: Any) -> float:
     """A setting as a finite float of at least 0; refuses truth values and what is no number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < float("inf"):
+    found = float(value)
+    if not 0 <= found < float("inf"):
         raise ValueError(f"{name} must be finite and at least 0, got {value}")
-    return float(value)
+    return found
 
 
 def accumulate(total: list[Tensor | None], gradients: list[Tensor | None], weight: float) -> list[Tensor | None]:

@@ -93,10 +93,7 @@ class NSO(Around):
         **base_options: Any,
     ) -> None:
         sigma = length_of("sigma", sigma)
-        if isinstance(perturbations, bool) or not isinstance(perturbations, Integral):
-            raise TypeError(f"perturbations must be a whole number of at least 1, got {perturbations!r}")
-        if perturbations < 1:
-            raise ValueError(f"perturbations must be a whole number of at least 1, got {perturbations}")
+        perturbations = _whole("perturbations", perturbations)
         clean_weight = length_of("clean_weight", clean_weight)
         if clean_weight > 1:
             raise ValueError(f"clean_weight must lie between 0 and 1, got {clean_weight}")
@@ -108,7 +105,7 @@ class NSO(Around):
                 "about 0 with variance 1"
             )
         super().__init__(params, base, {"sigma": sigma}, model=model, **base_options)
-        self.perturbations = int(perturbations)
+        self.perturbations = perturbations
         self.two_point = two_point
         self.clean_weight = clean_weight
         self.noise: Noise = noise
@@ -225,3 +222,12 @@ def unit_noise(
     if law == "uniform":
         return centred * 12**0.5
     return -centred.sign() * torch.log1p(-2 * centred.abs().clamp(max=0.5 * (1 - torch.finfo(dtype).eps))) / 2**0.5
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
+    found = int(value)
+    if found < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value}")
+    return found
