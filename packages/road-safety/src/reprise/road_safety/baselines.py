@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from reprise.road_safety.dataset import Month, RoadDataset
 from reprise.road_safety.errors import ConvergenceWarning
 from reprise.road_safety.metrics import NEGATIVES, evaluate, monthly_mean
+from reprise.road_safety.shrinkage import ShrunkCounts, overdispersion
 from reprise.road_safety.training import METRICS, SPLITS, Inputs, TrainResult, check_years
 from reprise.road_safety.validation import integer, one_of
 
@@ -116,19 +117,19 @@ def empirical_bayes(inputs: Inputs, train: np.ndarray, seed: int) -> Scorer:
     Notes
     -----
     A Poisson regression on the static features gives the expected count μ of a segment's training months; with
-    overdispersion φ by moments the estimate for a month is ``(1/φ + y) / (1/(φ μ) + 1)`` over the months.
+    overdispersion φ by moments the estimate for a month is that of `ShrunkCounts` over the months before.
     """
     table = edge_table(inputs, int(train[0]))[:, : _static_columns(inputs)]
     y = np.asarray(inputs.counts[train].sum(axis=0)).ravel().astype(float)
     model = _fitted(make_pipeline(StandardScaler(), PoissonRegressor(alpha=1e-4, max_iter=1000)), table, y)
     mu = np.maximum(model.predict(table), 1e-9)
-    phi = max(float(((y - mu) ** 2 - mu).sum() / (mu**2).sum()), 1e-6)
+    phi = overdispersion(y, mu)
     counts = inputs.counts.toarray()
     total = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
 
     def score(row: int) -> np.ndarray:
-        expected = mu * max(row, 1) / len(train)
-        return np.asarray((1 / phi + total[row]) / (1 / (phi * expected) + 1) / max(row, 1))
+        months = max(row, 1)
+        return ShrunkCounts(total[row], mu * months / len(train), phi).expected / months
 
     return score
 

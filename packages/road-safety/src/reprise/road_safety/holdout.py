@@ -19,7 +19,7 @@ from reprise.road_safety.dataset import RoadDataset, Scaler
 from reprise.road_safety.errors import LeakageError
 from reprise.road_safety.metrics import evaluate, monthly_mean
 from reprise.road_safety.model import RoadGNN
-from reprise.road_safety.training import Inputs, train
+from reprise.road_safety.training import Inputs, seeded_network, train
 from reprise.road_safety.validation import integer
 
 # Months of a data set in which accidents may be read, and the scores of its segments in one of them.
@@ -137,9 +137,7 @@ def network_learner(
 
     def learn(dataset: RoadDataset) -> Scorer:
         inputs = Inputs(dataset, train_years, history)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(integer("seed", options.get("seed", 0), minimum=0))
-            network = model(inputs.in_node, inputs.in_edge)
+        network = seeded_network(model, inputs, integer("seed", options.get("seed", 0), minimum=0))
         train(
             dataset,
             network,

@@ -93,7 +93,7 @@ def shrunk_counts(features: Any, counts: Any, weights: Any = None) -> ShrunkCoun
 
     Notes
     -----
-    Poisson regression; φ by moments, ``Σ w ((y − μ)² − μ) / Σ w μ²``.
+    Poisson regression; φ by moments, see `overdispersion`.
 
     Examples
     --------
@@ -121,8 +121,13 @@ def shrunk_counts(features: Any, counts: Any, weights: Any = None) -> ShrunkCoun
     if any(issubclass(item.category, SklearnConvergenceWarning) for item in raised):
         warnings.warn("the regression of counts did not converge", ConvergenceWarning, stacklevel=2)
     mu = np.maximum(model.predict(varying), 1e-9)
-    phi = float((w * ((y - mu) ** 2 - mu)).sum() / (w * mu**2).sum())
-    return ShrunkCounts(y, mu, max(phi, SMALLEST_OVERDISPERSION))
+    return ShrunkCounts(y, mu, overdispersion(y, mu, w))
+
+
+def overdispersion(counts: np.ndarray, mean: np.ndarray, weights: Any = 1.0) -> float:
+    """Return φ by moments, ``Σ w ((y − μ)² − μ) / Σ w μ²``, and at least `SMALLEST_OVERDISPERSION`."""
+    phi = float((weights * ((counts - mean) ** 2 - mean)).sum() / (weights * mean**2).sum())
+    return max(phi, SMALLEST_OVERDISPERSION)
 
 
 def segment_features(dataset: RoadDataset) -> np.ndarray:

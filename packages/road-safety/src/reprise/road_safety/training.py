@@ -154,6 +154,15 @@ def scaled_images(embedding: np.ndarray) -> np.ndarray:
     return result
 
 
+def seeded_network(model: RoadGNN | Callable[[int, int], RoadGNN], inputs: Inputs, seed: int) -> RoadGNN:
+    """Return the network itself, or what a callable makes under the seed for these inputs."""
+    if isinstance(model, RoadGNN):
+        return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model(inputs.in_node, inputs.in_edge)
+
+
 def check_images(model: RoadGNN, inputs: Inputs) -> None:
     """Refuse a model with fusion whose images the data set does not have.
 
@@ -249,10 +258,7 @@ def train(
     lr = number("lr", lr, low=0.0, open_low=True)
     check_years(train_years, valid_years, test_years)
     inputs = Inputs(dataset, train_years, history, device)
-    if not isinstance(model, RoadGNN):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = model(inputs.in_node, inputs.in_edge)
+    model = seeded_network(model, inputs, seed)
     check_images(model, inputs)
     model.to(inputs.device)
     rows = {name: dataset.rows_of(years) for name, years in zip(SPLITS, (train_years, valid_years, test_years))}

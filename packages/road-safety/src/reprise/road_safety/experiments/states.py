@@ -261,6 +261,13 @@ def classified_pairs(table: pd.DataFrame) -> pd.Series:
     return pd.concat(shares, axis=1).mean(axis=1)
 
 
+PRINTED_MODELS = (
+    ("a", "sage", "GraphSAGE"),
+    ("b", "dcrnn", "DCRNN"),
+    ("c", "multitask", "all states together"),
+    ("d", "with volume", "all states and traffic volume"),
+)
+
 EXPERIMENT = Experiment(
     name="states",
     title="The tables of the papers, on the states they collected",
@@ -309,12 +316,7 @@ EXPERIMENT = Experiment(
                 "number",
                 printed(model, "error"),
             )
-            for letter, model, name in (
-                ("a", "sage", "GraphSAGE"),
-                ("b", "dcrnn", "DCRNN"),
-                ("c", "multitask", "all states together"),
-                ("d", "with volume", "all states and traffic volume"),
-            )
+            for letter, model, name in PRINTED_MODELS
         ),
         Claim(
             "SA2e",
@@ -334,12 +336,7 @@ EXPERIMENT = Experiment(
                 "number",
                 printed(model, "auroc"),
             )
-            for letter, model, name in (
-                ("a", "sage", "GraphSAGE"),
-                ("b", "dcrnn", "DCRNN"),
-                ("c", "multitask", "all states together"),
-                ("d", "with volume", "all states and traffic volume"),
-            )
+            for letter, model, name in PRINTED_MODELS
         ),
         *(
             Claim(
