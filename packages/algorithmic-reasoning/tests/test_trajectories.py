@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from reprise.algorithmic_reasoning import ALGORITHMS, official_split, sample, spec, trace
+from reprise.algorithmic_reasoning import ALGORITHMS, official_split, sample, spec, trace, tracers
 from reprise.algorithmic_reasoning.sampling import FAMILIES, SPLITS
 
 CONFIGS = {
@@ -139,6 +139,21 @@ def test_a_single_node_has_a_trace_of_every_algorithm():
     for name in ALGORITHMS:
         source = 0 if spec(name).get("s") is not None and spec(name)["s"].stage == "input" else None
         assert trace(name, [[0.0]], source=source).steps >= 1
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_graphs_traced_together_have_the_traces_that_each_has_alone(name, monkeypatch):
+    monkeypatch.setattr(tracers, "_CHUNK", 2 * 8 * 9**3)  # two graphs a call, and one in the last
+    together = sample(name, nodes=9, samples=5, seed=3)
+    for graph, length in enumerate(together.lengths.tolist()):
+        A = together.inputs["A"][graph].numpy()
+        source = int(together.inputs["s"][graph].argmax()) if "s" in together.inputs else None
+        alone = trace(name, A, source)
+        assert alone.lengths.tolist() == [length]
+        for key, values in alone.hints.items():
+            torch.testing.assert_close(together.hints[key][:length, graph], values[:, 0], rtol=0, atol=0)
+        for key, values in alone.outputs.items():
+            torch.testing.assert_close(together.outputs[key][graph], values[0], rtol=0, atol=0)
 
 
 def test_hints_are_zero_beyond_a_graphs_length_and_go_with_their_graph():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reprise.algorithmic_reasoning.probes import Probe, spec
-from reprise.algorithmic_reasoning.tracers import Trace
+from reprise.algorithmic_reasoning.tracers import Traces
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, Tensor]
@@ -72,7 +72,9 @@ class Trajectories:
         )
 
 
-def stack(name: str, matrices: Sequence[Array], sources: Sequence[int | None], traces: Sequence[Trace]) -> Trajectories:
+def stack(
+    name: str, matrices: Sequence[Array], sources: Sequence[int | None], traces: Sequence[Traces]
+) -> Trajectories:
     """Trajectories of traces on graphs of one size.
 
     Parameters
@@ -80,10 +82,12 @@ def stack(name: str, matrices: Sequence[Array], sources: Sequence[int | None], t
     name : str
     matrices : sequence of ndarray, shape (N, N)
     sources : sequence of int or None
-    traces : sequence of Trace
+    traces : sequence of Traces
+        Together of all of these graphs, in their order.
     """
     probes, nodes = spec(name), len(matrices[0])
-    lengths = [len(next(iter(trace.hints.values()))) for trace in traces]
+    lengths = np.concatenate([part.lengths for part in traces])
+    present = np.arange(lengths.max())[:, None] < lengths
     A = np.stack(matrices)
     inputs: dict[str, Array] = {
         "pos": np.broadcast_to(np.arange(nodes) / nodes, A.shape[:2]).copy(),
@@ -95,27 +99,31 @@ def stack(name: str, matrices: Sequence[Array], sources: Sequence[int | None], t
     hints, outputs = {}, {}
     for probe_name, probe in probes.items():
         if probe.stage == "output":
-            outputs[probe_name] = np.stack([trace.outputs[probe_name] for trace in traces])
+            outputs[probe_name] = np.concatenate([part.outputs[probe_name] for part in traces])
         elif probe.stage == "hint":
-            hints[probe_name] = _padded([trace.hints[probe_name] for trace in traces], max(lengths))
-    longest = torch.arange(max(lengths))[:, None] < torch.tensor(lengths)
+            hints[probe_name] = _padded([part.hints[probe_name] for part in traces], present)
     return Trajectories(
         name,
         {key: _tensor(values, probes[key], nodes) for key, values in inputs.items()},
-        {key: _tensor(values, probes[key], nodes, longest) for key, values in hints.items()},
+        {key: _tensor(values, probes[key], nodes, present) for key, values in hints.items()},
         {key: _tensor(values, probes[key], nodes) for key, values in outputs.items()},
-        torch.tensor(lengths),
+        torch.from_numpy(lengths),
     )
 
 
-def _padded(parts: Sequence[Array], steps: int) -> Array:
-    result = np.zeros((steps, len(parts), *parts[0].shape[1:]), dtype=parts[0].dtype)
-    for graph, part in enumerate(parts):
-        result[: len(part), graph] = part
+def _padded(parts: Sequence[Array], present: Array) -> Array:
+    """A hint of all graphs, time first, with zeros where a graph has no step; `present` has shape (T, B)."""
+    result = np.zeros((*present.shape, *parts[0].shape[2:]), dtype=parts[0].dtype)
+    start = 0
+    for part in parts:
+        graphs, steps = slice(start, start + len(part)), min(part.shape[1], len(present))
+        taken = present[:steps, graphs].reshape(steps, len(part), *(1,) * (part.ndim - 2))
+        np.copyto(result[:steps, graphs], part[:, :steps].swapaxes(0, 1), where=taken)
+        start += len(part)
     return result
 
 
-def _tensor(values: Array, probe: Probe, nodes: int, present: Tensor | None = None) -> Tensor:
+def _tensor(values: Array, probe: Probe, nodes: int, present: Array | None = None) -> Tensor:
     if probe.type == "scalar":
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
     if probe.type == "mask":
@@ -126,5 +134,5 @@ def _tensor(values: Array, probe: Probe, nodes: int, present: Tensor | None = No
     classes = nodes if probe.type == "mask_one" else probe.categories
     one_hot = torch.nn.functional.one_hot(tensor, classes).to(torch.int8)
     if present is not None:
-        one_hot *= present.reshape(*present.shape, *(1,) * (one_hot.ndim - 2))
+        one_hot *= torch.from_numpy(present).reshape(*present.shape, *(1,) * (one_hot.ndim - 2))
     return one_hot

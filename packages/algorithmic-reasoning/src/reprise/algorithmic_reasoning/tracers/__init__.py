@@ -1,33 +1,25 @@
-"""The twelve algorithms, each with every step of its way: a matrix (and a source) in, a `Trace` out."""
+"""The twelve algorithms, each with every step of its way: matrices (and sources) in, `Traces` out."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from reprise.algorithmic_reasoning.tracers.bellman_ford import bellman_ford
 from reprise.algorithmic_reasoning.tracers.breadth_first import breadth_first_search
 from reprise.algorithmic_reasoning.tracers.depth_first import (
-    ARTICULATION,
-    BRIDGES,
-    COMPONENTS,
-    DFS,
-    SHORTEST,
-    TOPOLOGICAL,
     articulation_points,
     bridges,
     dag_shortest_paths,
     depth_first_search,
-    depth_first_traces,
     strongly_connected_components,
     topological_sort,
 )
 from reprise.algorithmic_reasoning.tracers.floyd_warshall import floyd_warshall
 from reprise.algorithmic_reasoning.tracers.kruskal import kruskal
 from reprise.algorithmic_reasoning.tracers.priority_first import dijkstra, prim
-from reprise.algorithmic_reasoning.tracers.trace import Trace
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces
 
-TRACERS: dict[str, Callable[..., Trace]] = {
+TRACERS: dict[str, Callable[..., Traces]] = {
     "bfs": breadth_first_search,
     "dfs": depth_first_search,
     "topological_sort": topological_sort,
@@ -42,18 +34,11 @@ TRACERS: dict[str, Callable[..., Trace]] = {
     "floyd_warshall": floyd_warshall,
 }
 
-_DEPTH_FIRST = {
-    "dfs": DFS,
-    "topological_sort": TOPOLOGICAL,
-    "articulation_points": ARTICULATION,
-    "bridges": BRIDGES,
-    "strongly_connected_components": COMPONENTS,
-    "dag_shortest_paths": SHORTEST,
-}
+_CHUNK = 1 << 25  # bytes of records at a time, about
 
 
-def trace_all(name: str, matrices: Sequence[np.ndarray[Any, Any]], sources: Sequence[int | None]) -> list[Trace]:
-    """Traces of an algorithm on graphs of one size, in one compiled call where it is depth-first.
+def trace_all(name: str, matrices: Sequence[Array], sources: Sequence[int | None]) -> list[Traces]:
+    """Traces of an algorithm on graphs of one size, many in one compiled call.
 
     Parameters
     ----------
@@ -61,14 +46,19 @@ def trace_all(name: str, matrices: Sequence[np.ndarray[Any, Any]], sources: Sequ
     matrices : sequence of ndarray of float64, shape (N, N)
     sources : sequence of int or None
         None where the algorithm starts from no given node.
+
+    Returns
+    -------
+    list of Traces
+        Of so many graphs each, in their order, that records are of moderate size.
     """
-    given = [source for source in sources if source is not None]
-    if name in _DEPTH_FIRST:
-        return depth_first_traces(_DEPTH_FIRST[name], np.stack(matrices), given or None)
-    tracer = TRACERS[name]
-    if given:
-        return [tracer(A, source) for A, source in zip(matrices, given)]
-    return [tracer(A) for A in matrices]
+    tracer, given = TRACERS[name], None not in sources
+    size = max(1, _CHUNK // (8 * len(matrices[0]) ** 3))
+    found = []
+    for start in range(0, len(matrices), size):
+        part = np.stack(matrices[start : start + size])
+        found.append(tracer(part, np.array(sources[start : start + size])) if given else tracer(part))
+    return found
 
 
-__all__ = ["TRACERS", "Trace", "trace_all"]
+__all__ = ["TRACERS", "Traces", "trace_all"]

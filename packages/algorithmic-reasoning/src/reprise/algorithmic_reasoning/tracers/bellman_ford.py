@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces, at_end
 
 
-def bellman_ford(A: Array, source: int) -> Trace:
-    """Shortest paths from a node of a graph of non-negative weights, shape (N, N); output `pi`."""
-    n = len(A)
-    parents, distances, masks = np.empty((n + 2, n), np.int32), np.empty((n + 2, n)), np.empty((n + 2, n), np.int8)
-    length = _relax(A, source, parents, distances, masks)
-    hints: dict[str, Array] = {"pi_h": parents[:length], "d": distances[:length], "msk": masks[:length]}
-    return Trace(hints, {"pi": parents[length]})
+def bellman_ford(matrices: Array, sources: Array) -> Traces:
+    """Shortest paths from a node each of graphs of non-negative weights, shape (B, N, N); output `pi`."""
+    count, n = matrices.shape[:2]
+    parents, distances = np.empty((count, n + 2, n), np.int32), np.empty((count, n + 2, n))
+    masks, lengths = np.empty((count, n + 2, n), np.int8), np.empty(count, np.int64)
+    _relax_all(matrices, sources, parents, distances, masks, lengths)
+    return Traces({"pi_h": parents, "d": distances, "msk": masks}, {"pi": at_end(parents, lengths + 1)}, lengths)
+
+
+@njit(cache=True)
+def _relax_all(matrices, sources, parents, distances, masks, lengths):  # type: ignore[no-untyped-def]
+    for graph in range(len(matrices)):
+        lengths[graph] = _relax(matrices[graph], sources[graph], parents[graph], distances[graph], masks[graph])
 
 
 @njit(cache=True)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces, at_end
 
 
-def breadth_first_search(A: Array, source: int) -> Trace:
-    """Breadth-first search of a graph, shape (N, N), from a node; output `pi`, the tree."""
-    reached, parents = np.empty((len(A) + 1, len(A)), np.int8), np.empty((len(A) + 1, len(A)), np.int32)
-    length = _search(A, source, reached, parents)
+def breadth_first_search(matrices: Array, sources: Array) -> Traces:
+    """Breadth-first search of graphs, shape (B, N, N), from a node each, shape (B,); output `pi`, the tree."""
+    count, n = matrices.shape[:2]
+    reached, parents = np.empty((count, n + 1, n), np.int8), np.empty((count, n + 1, n), np.int32)
+    lengths = np.empty(count, np.int64)
+    _search_all(matrices, sources, reached, parents, lengths)
     # The last level changes nothing but is not recorded: what it left is what the last record holds.
-    return Trace({"reach_h": reached[:length], "pi_h": parents[:length]}, {"pi": parents[length]})
+    return Traces({"reach_h": reached, "pi_h": parents}, {"pi": at_end(parents, lengths + 1)}, lengths)
+
+
+@njit(cache=True)
+def _search_all(matrices, sources, reached, parents, lengths):  # type: ignore[no-untyped-def]
+    for graph in range(len(matrices)):
+        lengths[graph] = _search(matrices[graph], sources[graph], reached[graph], parents[graph])
 
 
 @njit(cache=True)

@@ -6,15 +6,12 @@ whenever it changes; what differs between the algorithms are clocks, low points,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces, at_end
 
 DFS, TOPOLOGICAL, ARTICULATION, BRIDGES, COMPONENTS, SHORTEST = range(6)
 PI, COLOR, S_PREV, NEXT, MARK = range(5)  # rows of State.node; NEXT is topo or scc_id, MARK is_cut or mark
@@ -23,11 +20,10 @@ S, U, V, LAST, HEAD, PHASE = range(6)  # of State.at
 # How many of these rows, integers and scalars, an algorithm has.
 _ROWS = {DFS: (3, 2), TOPOLOGICAL: (4, 0), ARTICULATION: (5, 4), BRIDGES: (3, 3), COMPONENTS: (4, 2), SHORTEST: (5, 1)}
 TICK = 0.01
-_CHUNK = 1 << 25  # bytes of records at a time, about
 
 
 class State(NamedTuple):
-    """Everything that a search may record; with a leading axis for time, the record of it."""
+    """Everything that a search may record; with leading axes for graphs and time, the records of it."""
 
     node: Array  # (up to 5, N), integers
     scalar: Array  # (up to 4, N)
@@ -36,160 +32,121 @@ class State(NamedTuple):
     clock: Array  # (1,)
 
 
-def depth_first_traces(kind: int, matrices: Array, sources: Sequence[int] | None = None) -> list[Trace]:
-    """Traces of one of the six algorithms on many graphs of one size.
-
-    Parameters
-    ----------
-    kind : int
-        ``DFS``, ``TOPOLOGICAL``, ``ARTICULATION``, ``BRIDGES``, ``COMPONENTS`` or ``SHORTEST``.
-    matrices : ndarray of float64, shape (B, N, N)
-        Directed graphs for `DFS` and `COMPONENTS`, acyclic ones for `TOPOLOGICAL` and `SHORTEST`, else undirected.
-    sources : sequence of int, optional
-        Where `SHORTEST` begins, length B.
-
-    Returns
-    -------
-    list of Trace
-        Their arrays are views of common ones.
-    """
-    count, n = matrices.shape[:2]
-    roots = np.broadcast_to(np.arange(n), (count, n)) if sources is None else np.array(sources)[:, None]
-    roots = np.ascontiguousarray(roots, dtype=np.int64)
-    found: list[Trace] = []
-    size = max(1, _CHUNK // (8 * n * n * (n if kind == BRIDGES else 8)))
-    for start in range(0, count, size):
-        part = np.ascontiguousarray(matrices[start : start + size])
-        records = _records(part, roots[start : start + size], kind)
-        found += [_READERS[kind](record, A) for record, A in zip(records, part)]
-    return found
+def depth_first_search(matrices: Array) -> Traces:
+    """Depth-first search of directed graphs, shape (B, N, N); output `pi`, the tree."""
+    record, lengths = _records(matrices, DFS)
+    hints = {"pi_h": record.node[:, :, PI], **_stack(record), **_times(record), **_place(record, "s")}
+    return Traces(hints, {"pi": at_end(hints["pi_h"], lengths)}, lengths)
 
 
-def depth_first_search(A: Array) -> Trace:
-    """Depth-first search of a directed graph, shape (N, N); output `pi`, the tree."""
-    return depth_first_traces(DFS, A[None])[0]
+def topological_sort(matrices: Array) -> Traces:
+    """Topological order of acyclic graphs: outputs `topo`, the next node, and `topo_head`, the first."""
+    record, lengths = _records(matrices, TOPOLOGICAL)
+    order = {"topo_h": record.node[:, :, NEXT], "topo_head_h": record.at[..., HEAD]}
+    outputs = {"topo": at_end(order["topo_h"], lengths), "topo_head": at_end(order["topo_head_h"], lengths)}
+    return Traces({**order, **_stack(record), **_place(record, "s")}, outputs, lengths)
 
 
-def topological_sort(A: Array) -> Trace:
-    """Topological order of an acyclic graph: outputs `topo`, the next node, and `topo_head`, the first."""
-    return depth_first_traces(TOPOLOGICAL, A[None])[0]
-
-
-def articulation_points(A: Array) -> Trace:
+def articulation_points(matrices: Array) -> Traces:
     """Nodes whose removal splits an undirected graph; output `is_cut`."""
-    return depth_first_traces(ARTICULATION, A[None])[0]
+    record, lengths = _records(matrices, ARTICULATION)
+    hints = {
+        "is_cut_h": record.node[:, :, MARK],
+        "pi_h": record.node[:, :, PI],
+        "low": record.scalar[:, :, LOW],
+        "child_cnt": record.scalar[:, :, CHILDREN],
+        **_stack(record),
+        **_times(record),
+        **_place(record, "s"),
+    }
+    return Traces(hints, {"is_cut": at_end(hints["is_cut_h"], lengths)}, lengths)
 
 
-def bridges(A: Array) -> Trace:
+def bridges(matrices: Array) -> Traces:
     """Edges whose removal splits an undirected graph; output `is_bridge`, −1 where there is no edge."""
-    return depth_first_traces(BRIDGES, A[None])[0]
+    record, lengths = _records(matrices, BRIDGES)
+    hints = {
+        "is_bridge_h": record.edge,
+        "pi_h": record.node[:, :, PI],
+        "low": record.scalar[:, :, LOW],
+        **_stack(record),
+        **_times(record),
+        **_place(record, "s"),
+    }
+    return Traces(hints, {"is_bridge": at_end(record.edge, lengths)}, lengths)
 
 
-def strongly_connected_components(A: Array) -> Trace:
+def strongly_connected_components(matrices: Array) -> Traces:
     """Strongly connected components, by a second search on the transposed graph; output `scc_id`, a node of each."""
-    return depth_first_traces(COMPONENTS, A[None])[0]
-
-
-def dag_shortest_paths(A: Array, source: int) -> Trace:
-    """Shortest paths from a node of an acyclic graph, along its topological order; output `pi`."""
-    return depth_first_traces(SHORTEST, A[None], [source])[0]
-
-
-def _read_search(record: State, A: Array) -> Trace:
-    return Trace(
-        {"pi_h": record.node[:, PI], **_stack(record), **_times(record), **_place(record, "s")},
-        {"pi": record.node[-1, PI]},
-    )
-
-
-def _read_order(record: State, A: Array) -> Trace:
-    return Trace(
-        {"topo_h": record.node[:, NEXT], "topo_head_h": record.at[:, HEAD], **_stack(record), **_place(record, "s")},
-        {"topo": record.node[-1, NEXT], "topo_head": record.at[-1, HEAD]},
-    )
-
-
-def _read_cuts(record: State, A: Array) -> Trace:
+    record, lengths = _records(matrices, COMPONENTS)
+    transposed = ((matrices.transpose(0, 2, 1) + np.eye(matrices.shape[1])) != 0).astype(np.int8)
     hints = {
-        "is_cut_h": record.node[:, MARK],
-        "pi_h": record.node[:, PI],
-        "low": record.scalar[:, LOW],
-        "child_cnt": record.scalar[:, CHILDREN],
+        "scc_id_h": record.node[:, :, NEXT],
+        "A_t": np.broadcast_to(transposed[:, None], (*record.at.shape[:2], *matrices.shape[1:])),
+        "phase": record.at[..., PHASE],
+        **_stack(record),
+        **_times(record),
+        **_place(record, "s"),
     }
-    return Trace(
-        hints | _stack(record) | _times(record) | _place(record, "s"),
-        {"is_cut": record.node[-1, MARK]},
-    )
+    return Traces(hints, {"scc_id": at_end(hints["scc_id_h"], lengths)}, lengths)
 
 
-def _read_bridges(record: State, A: Array) -> Trace:
-    hints = {"is_bridge_h": record.edge, "pi_h": record.node[:, PI], "low": record.scalar[:, LOW]}
-    return Trace(
-        hints | _stack(record) | _times(record) | _place(record, "s"),
-        {"is_bridge": record.edge[-1]},
-    )
-
-
-def _read_components(record: State, A: Array) -> Trace:
-    transposed = ((A.T + np.eye(len(A))) != 0).astype(np.int8)
+def dag_shortest_paths(matrices: Array, sources: Array) -> Traces:
+    """Shortest paths from a node each of acyclic graphs, along their topological orders; output `pi`."""
+    record, lengths = _records(matrices, SHORTEST, sources[:, None])
     hints = {
-        "scc_id_h": record.node[:, NEXT],
-        "A_t": np.broadcast_to(transposed, (len(record.at), *A.shape)),
-        "phase": record.at[:, PHASE],
+        "pi_h": record.node[:, :, PI],
+        "topo_h": record.node[:, :, NEXT],
+        "topo_head_h": record.at[..., HEAD],
+        "d": record.scalar[:, :, D],
+        "mark": record.node[:, :, MARK],
+        "phase": record.at[..., PHASE],
+        **_stack(record),
+        **_place(record),
     }
-    return Trace(
-        hints | _stack(record) | _times(record) | _place(record, "s"),
-        {"scc_id": record.node[-1, NEXT]},
-    )
-
-
-def _read_paths(record: State, A: Array) -> Trace:
-    hints = {
-        "pi_h": record.node[:, PI],
-        "topo_h": record.node[:, NEXT],
-        "topo_head_h": record.at[:, HEAD],
-        "d": record.scalar[:, D],
-        "mark": record.node[:, MARK],
-        "phase": record.at[:, PHASE],
-    }
-    return Trace(hints | _stack(record) | _place(record), {"pi": record.node[-1, PI]})
-
-
-_READERS: dict[int, Callable[[State, Array], Trace]] = {
-    DFS: _read_search,
-    TOPOLOGICAL: _read_order,
-    ARTICULATION: _read_cuts,
-    BRIDGES: _read_bridges,
-    COMPONENTS: _read_components,
-    SHORTEST: _read_paths,
-}
+    return Traces(hints, {"pi": at_end(hints["pi_h"], lengths)}, lengths)
 
 
 def _stack(record: State) -> dict[str, Array]:
-    return {"color": record.node[:, COLOR], "s_prev": record.node[:, S_PREV]}
+    return {"color": record.node[:, :, COLOR], "s_prev": record.node[:, :, S_PREV]}
 
 
 def _times(record: State) -> dict[str, Array]:
-    return {"d": record.scalar[:, D], "f": record.scalar[:, F], "time": record.clock[:, 0]}
+    return {"d": record.scalar[:, :, D], "f": record.scalar[:, :, F], "time": record.clock[..., 0]}
 
 
 def _place(record: State, *source: str) -> dict[str, Array]:
-    places = {"u": record.at[:, U], "v": record.at[:, V], "s_last": record.at[:, LAST]}
-    return dict.fromkeys(source, record.at[:, S]) | places
+    places = {"u": record.at[..., U], "v": record.at[..., V], "s_last": record.at[..., LAST]}
+    return dict.fromkeys(source, record.at[..., S]) | places
 
 
-def _records(matrices: Array, roots: Array, kind: int) -> list[State]:
-    """Run an algorithm on all graphs in one call, with records that are made longer until every run fits."""
+def _records(matrices: Array, kind: int, roots: Array | None = None) -> tuple[State, Array]:
+    """Run an algorithm on all graphs in one call, with records that are made longer until every run fits.
+
+    Parameters
+    ----------
+    matrices : ndarray of float64, shape (B, N, N)
+    kind : int
+    roots : ndarray of int64, shape (B, up to N), optional
+        Where each search begins anew; at every node in turn when not given.
+
+    Returns
+    -------
+    State
+        With leading axes for graphs and time.
+    lengths : ndarray of int64, shape (B,)
+    """
     count, n = matrices.shape[:2]
+    if roots is None:
+        roots = np.tile(np.arange(n), (count, 1))
     capacity = (7 if kind == COMPONENTS else 5) * n + 8
     while True:
         state, record = _blank(matrices, kind), _empty(count, capacity, n, kind)
         lengths = np.empty(count, dtype=np.int64)
         _run_all(matrices, roots, kind, state, record, lengths)
-        longest = int(lengths.max())
-        if longest <= capacity:
-            return [State(*(part[graph, :length] for part in record)) for graph, length in enumerate(lengths.tolist())]
-        capacity = longest
+        if lengths.max() <= capacity:
+            return record, lengths
+        capacity = int(lengths.max())
 
 
 def _blank(matrices: Array, kind: int) -> State:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces
 
 
-def floyd_warshall(A: Array) -> Trace:
-    """Shortest paths between all pairs, shape (N, N); output `Pi`, the last node before the end of each path."""
-    n = len(A)
-    pointers, masks = np.empty((n + 1, n, n), np.int32), np.empty((n, n, n), np.int8)
-    distances = np.empty((n, n, n))
-    _relax(A, ((A + np.eye(n)) != 0).astype(np.int8), pointers, distances, masks)
-    hints: dict[str, Array] = {"Pi_h": pointers[:n], "D": distances, "msk": masks, "k": np.arange(n)}
-    return Trace(hints, {"Pi": pointers[n]})
+def floyd_warshall(matrices: Array) -> Traces:
+    """Shortest paths between all pairs, shape (B, N, N); output `Pi`, the last node before the end of each path."""
+    count, n = matrices.shape[:2]
+    pointers, masks = np.empty((count, n + 1, n, n), np.int32), np.empty((count, n, n, n), np.int8)
+    distances = np.empty((count, n, n, n))
+    _relax_all(matrices, ((matrices + np.eye(n)) != 0).astype(np.int8), pointers, distances, masks)
+    through = np.broadcast_to(np.arange(n), (count, n))
+    hints: dict[str, Array] = {"Pi_h": pointers, "D": distances, "msk": masks, "k": through}
+    return Traces(hints, {"Pi": pointers[:, n]}, np.full(count, n))
+
+
+@njit(cache=True)
+def _relax_all(matrices, known, pointers, distances, masks):  # type: ignore[no-untyped-def]
+    for graph in range(len(matrices)):
+        _relax(matrices[graph], known[graph], pointers[graph], distances[graph], masks[graph])
 
 
 @njit(cache=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces, at_end
 
 EDGE, FIND_U, FIND_V = range(3)  # phases
 
 
 class State(NamedTuple):
-    """What the algorithm records; with a leading axis for time, the record of it."""
+    """What the algorithm records; with leading axes for graphs and time, the records of it."""
 
     tree: Array  # (N, N)
     pi: Array  # (N,), the forest
@@ -23,28 +21,42 @@ class State(NamedTuple):
     masks: Array  # (2, N): those on the way from u and from v
 
 
-def kruskal(A: Array) -> Trace:
-    """Minimum spanning forest of an undirected graph, shape (N, N); output `in_mst`."""
-    n = len(A)
-    u, v = np.nonzero(np.triu(A > 0, k=1))
-    order = np.argsort(A[u, v])
-    edges = np.stack([u[order], v[order]], axis=1)
-    capacity = 5 * len(edges) + 1
+def kruskal(matrices: Array) -> Traces:
+    """Minimum spanning forests of undirected graphs, shape (B, N, N); output `in_mst`."""
+    count, n = matrices.shape[:2]
+    edges = [_by_weight(A) for A in matrices]
+    starts = np.cumsum([0, *map(len, edges)])
+    capacity = 5 * max(map(len, edges)) + 1
     while True:
         record = State(
-            np.empty((capacity, n, n), np.int8),
-            np.empty((capacity, n), np.int32),
-            np.empty((capacity, 5), np.int64),
-            np.empty((capacity, 2, n), np.int8),
+            np.empty((count, capacity, n, n), np.int8),
+            np.empty((count, capacity, n), np.int32),
+            np.empty((count, capacity, 5), np.int64),
+            np.empty((count, capacity, 2, n), np.int8),
         )
-        length = _run(edges, n, record)
-        if length <= capacity:
+        lengths = np.empty(count, np.int64)
+        _run_all(np.concatenate(edges), starts, n, record, lengths)
+        if lengths.max() <= capacity:
             break
-        capacity = length
-    tree, pi, at, masks = (part[:length] for part in record)
-    places = {name: at[:, k] for k, name in enumerate(("u", "v", "root_u", "root_v", "phase"))}
-    hints = {"in_mst_h": tree, "pi": pi, **places, "mask_u": masks[:, 0], "mask_v": masks[:, 1]}
-    return Trace(hints, {"in_mst": tree[-1]})
+        capacity = int(lengths.max())
+    places = {name: record.at[..., k] for k, name in enumerate(("u", "v", "root_u", "root_v", "phase"))}
+    masks = {"mask_u": record.masks[:, :, 0], "mask_v": record.masks[:, :, 1]}
+    hints = {"in_mst_h": record.tree, "pi": record.pi, **places, **masks}
+    return Traces(hints, {"in_mst": at_end(record.tree, lengths)}, lengths)
+
+
+def _by_weight(A: Array) -> Array:
+    """Edges, shape (M, 2), the lightest first."""
+    u, v = np.nonzero(np.triu(A > 0, k=1))
+    order = np.argsort(A[u, v])
+    return np.stack([u[order], v[order]], axis=1)
+
+
+@njit(cache=True)
+def _run_all(edges, starts, n, records, lengths):  # type: ignore[no-untyped-def]
+    for graph in range(len(lengths)):
+        record = State(records.tree[graph], records.pi[graph], records.at[graph], records.masks[graph])
+        lengths[graph] = _run(edges[starts[graph] : starts[graph + 1]], n, record)
 
 
 @njit(cache=True)

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from reprise.algorithmic_reasoning.tracers.trace import Trace
-
-Array = np.ndarray[Any, Any]
+from reprise.algorithmic_reasoning.tracers.traces import Array, Traces, at_end
 
 _ABSENT = 1e9  # key of what is not in the queue
 
 
-def prim(A: Array, source: int) -> Trace:
-    """Minimum spanning tree of an undirected graph, grown from a node; output `pi`."""
-    return _trace(A, source, "key", False)
+def prim(matrices: Array, sources: Array) -> Traces:
+    """Minimum spanning trees of undirected graphs, shape (B, N, N), grown from a node each; output `pi`."""
+    return _traces(matrices, sources, "key", False)
 
 
-def dijkstra(A: Array, source: int) -> Trace:
-    """Shortest paths from a node of a graph of non-negative weights, shape (N, N); output `pi`."""
-    return _trace(A, source, "d", True)
+def dijkstra(matrices: Array, sources: Array) -> Traces:
+    """Shortest paths from a node each of graphs of non-negative weights, shape (B, N, N); output `pi`."""
+    return _traces(matrices, sources, "d", True)
 
 
-def _trace(A: Array, source: int, key: str, along: bool) -> Trace:
-    n = len(A)
-    pi, keys = np.empty((n + 1, n), np.int32), np.empty((n + 1, n))
-    marks, queued, at = np.empty((n + 1, n), np.int8), np.empty((n + 1, n), np.int8), np.empty(n + 1, np.int64)
-    length = _search(A, source, along, pi, keys, marks, queued, at)
+def _traces(matrices: Array, sources: Array, key: str, along: bool) -> Traces:
+    count, n = matrices.shape[:2]
+    nodes = (count, n + 1, n)
+    pi, keys, marks, queued = (
+        np.empty(nodes, np.int32),
+        np.empty(nodes),
+        np.empty(nodes, np.int8),
+        np.empty(nodes, np.int8),
+    )
+    at, lengths = np.empty((count, n + 1), np.int64), np.empty(count, np.int64)
+    _search_all(matrices, sources, along, pi, keys, marks, queued, at, lengths)
     hints: dict[str, Array] = {"pi_h": pi, key: keys, "mark": marks, "in_queue": queued, "u": at}
-    return Trace({name: values[:length] for name, values in hints.items()}, {"pi": pi[length - 1]})
+    return Traces(hints, {"pi": at_end(pi, lengths)}, lengths)
+
+
+@njit(cache=True)
+def _search_all(matrices, sources, along, pi, keys, marks, queued, at, lengths):  # type: ignore[no-untyped-def]
+    for graph in range(len(matrices)):
+        lengths[graph] = _search(
+            matrices[graph], sources[graph], along, pi[graph], keys[graph], marks[graph], queued[graph], at[graph]
+        )
 
 
 @njit(cache=True)
