@@ -12,6 +12,7 @@ from reprise.algorithmic_reasoning.processors.edge_transformer import (
 )
 from reprise.algorithmic_reasoning.processors.gatv2 import GATv2Layer
 from reprise.algorithmic_reasoning.processors.message_passing import MessagePassingLayer
+from reprise.core.ratios import peak_tensor_bytes
 
 # Largest difference of single-precision sums in another order; the reference's own was 1.2e-6.
 CLOSE = {"rtol": 1e-4, "atol": 5e-6}
@@ -151,6 +152,27 @@ def test_triangular_attention_is_the_literal_one_and_so_is_its_gradient(triples,
     literal = torch.einsum("bhxay,bxahk,bayhk->bxyhk", attention, left, right)
     torch.testing.assert_close(TriangularAttention.apply(*inputs), literal)
     assert torch.autograd.gradcheck(TriangularAttention.apply, inputs)
+
+
+def test_triangular_attention_never_holds_values_of_all_triples(monkeypatch):
+    monkeypatch.setattr(edge_transformer, "_TRIPLES", 1)
+    nodes, heads, channels = 24, 2, 8
+    inputs = triangle(1, nodes, heads, channels)
+    triples = 8 * nodes**3 * heads * channels  # bytes
+
+    def literal():
+        query, key, left, right = inputs
+        attention = torch.softmax(torch.einsum("bxahk,bayhk->bxayh", query, key), dim=2)
+        return torch.einsum("bxayh,bxayhk->bxyhk", attention, torch.einsum("bxahk,bayhk->bxayhk", left, right))
+
+    assert peak_tensor_bytes(literal) > triples
+    assert peak_tensor_bytes(lambda: TriangularAttention.apply(*inputs)) < triples / 4
+
+    def both_ways():
+        given = [part.clone().requires_grad_() for part in inputs]
+        TriangularAttention.apply(*given).sum().backward()
+
+    assert peak_tensor_bytes(both_ways) < triples / 2
 
 
 def test_gradients_of_many_samples_at_once_go_through_triangular_attention():

@@ -25,13 +25,14 @@ import figure
 import numpy as np
 import torch
 from curvlinops import HessianLinearOperator
-from measure import machine, peak_bytes, ratios, spread
+from measure import machine, ratios, spread
 from pyhessian import hessian as PyHessian
 from scipy.sparse.linalg import eigsh as arpack
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from workloads import TRAINED, WORKLOADS, Workload, mlp, train
 
+from reprise.core.ratios import peak_tensor_bytes
 from reprise.hvp import Hessian, eigsh, spectral_density, trace
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -169,12 +170,12 @@ def memory() -> Results:
     found: Results = {}
     for name, build in WORKLOADS.items():
         workload = build()
-        gradient = peak_bytes(gradient_of(workload))
+        gradient = peak_tensor_bytes(gradient_of(workload))
         found[name] = {"gradient MB": round(gradient / 1e6, 1)}
         for strategy in ("linearize", "reverse-over-reverse"):
             H = Hessian(*workload, strategy=strategy, resident=False)
             v = torch.randn(H.size)
-            found[name][strategy] = round(peak_bytes(lambda H=H, v=v: H @ v) / gradient, 2)
+            found[name][strategy] = round(peak_tensor_bytes(lambda H=H, v=v: H @ v) / gradient, 2)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Ratios of times that alternate within one process, peak memory, and the machine they were taken on."""
+"""Ratios of times that alternate within one process, and the machine they were taken on."""
 
 from __future__ import annotations
 
@@ -34,19 +34,6 @@ def spread(values: list[float]) -> dict[str, float]:
     """Median and quartiles."""
     low, _, high = quantiles(values, n=4)
     return {"median": round(median(values), 3), "lower": round(low, 3), "upper": round(high, 3), "repeats": len(values)}
-
-
-def peak_bytes(function: Callable[[], Any]) -> int:
-    """Most memory of tensors alive at once above what was there before, from the profiler's record of allocations."""
-    function()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        function()
-    level = highest = 0
-    for event in profiler.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            level += event.nbytes()
-            highest = max(highest, level)
-    return highest
 
 
 def machine() -> dict[str, Any]:

@@ -144,7 +144,7 @@ def summary(
     return result
 
 
-def peak_megabytes(work: Work, imports: Iterable[str] = ()) -> float:
+def peak_megabytes(work: Work, imports: Iterable[str] = (), first: Work | None = None) -> float:
     """Return by how much the resident memory of a fresh process grows to its peak while it works, in MiB.
 
     Parameters
@@ -153,6 +153,8 @@ def peak_megabytes(work: Work, imports: Iterable[str] = ()) -> float:
         One that can be pickled: a function of a module, or a `functools.partial` of one.
     imports : iterable of str
         Modules to import beforehand: what a library loads on first use is not the method's memory.
+    first : callable, optional
+        Like `work`, on a small problem, done beforehand for the same reason.
 
     Raises
     ------
@@ -162,7 +164,29 @@ def peak_megabytes(work: Work, imports: Iterable[str] = ()) -> float:
     if not Path("/proc/self/clear_refs").exists():
         raise OSError("the peak of a process can only be measured on Linux")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (work, tuple(imports)))
+        return pool.apply(_growth, (work, tuple(imports), first))
+
+
+def peak_tensor_bytes(work: Work) -> int:
+    """Return the most memory of torch's tensors alive at once while `work` is done, above what was there before.
+
+    Unlike `peak_megabytes` it leaves out what libraries hold and what freed memory leaves in pieces. The work is done
+    once beforehand. Needs torch, and counts tensors on the processor.
+
+    Parameters
+    ----------
+    work : callable
+    """
+    profiler = import_module("torch.profiler")
+    work()
+    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    level = highest = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            level += event.nbytes()
+            highest = max(highest, level)
+    return highest
 
 
 def write(script: str | Path, results: Sequence[dict[str, Any]], libraries: Iterable[str] = ()) -> Path:
@@ -207,9 +231,11 @@ def _duration(milliseconds: float) -> str:
     return f"{1e6 * milliseconds:.3g} ns"
 
 
-def _growth(work: Work, imports: tuple[str, ...]) -> float:
+def _growth(work: Work, imports: tuple[str, ...], first: Work | None) -> float:
     for module in imports:
         import_module(module)
+    if first is not None:
+        first()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is forgotten
     before = _kibibytes("VmRSS")
     work()

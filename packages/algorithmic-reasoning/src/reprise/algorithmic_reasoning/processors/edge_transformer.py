@@ -40,13 +40,16 @@ class EdgeTransformerLayer(nn.Module):
 
     def forward(self, pairs: Tensor) -> Tensor:
         """New states of pairs, shape (B, N, N, d), from old ones."""
-        seen = self.before(pairs)
+        pairs = self.between(pairs + self._attended(self.before(pairs)))
+        result: Tensor = self.after(pairs + self.feed_forward(pairs))
+        return result
+
+    def _attended(self, seen: Tensor) -> Tensor:
         query, key, left, right = (
             part(seen).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.left, self.right)
         )
         mixed = TriangularAttention.apply(query / sqrt(query.shape[-1]), key, left, right)
-        pairs = self.between(pairs + self.out(mixed.flatten(-2)))
-        result: Tensor = self.after(pairs + self.feed_forward(pairs))
+        result: Tensor = self.out(mixed.flatten(-2))
         return result
 
 
@@ -106,10 +109,12 @@ class TriangularAttention(torch.autograd.Function):
         to_query, to_key, to_left, to_right = (torch.zeros_like(query + key + left + right + grad) for _ in range(4))
         for rows in _blocks(query):
             attention = _attention(query[:, rows], key)  # (B, rows, a, y, H)
-            seen = grad[:, rows, None] * right[:, None]  # (B, rows, a, y, H, k)
+            # First what needs no third array of triples, (B, rows, a, y, H, k), beside factor and product.
+            to_right += (attention[..., None] * grad[:, rows, None] * left[:, rows, :, None]).sum(1)
+            seen = grad[:, rows, None] * right[:, None]
             to_attention = (seen * left[:, rows, :, None]).sum(-1)
             to_left[:, rows] = (seen * attention[..., None]).sum(3)
-            to_right += (attention[..., None] * grad[:, rows, None] * left[:, rows, :, None]).sum(1)
+            del seen
             to_scores = attention * (to_attention - (attention * to_attention).sum(2, keepdim=True))
             to_query[:, rows] = torch.einsum("bxayh,bayhk->bxahk", to_scores, key)
             to_key += torch.einsum("bxayh,bxahk->bayhk", to_scores, query[:, rows])
