@@ -1,5 +1,6 @@
 """Linearised predictions, estimated affinity and the search for a tree."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import softplus
@@ -7,19 +8,30 @@ from torch.nn.functional import softplus
 from reprise.algorithmic_reasoning import (
     BranchingStructure,
     Reasoner,
+    adapted_affinity,
     estimate_affinity,
     evaluate,
     fit,
     gradient_features,
+    inherit,
     layer_parameters,
     loss,
     margins,
     sample,
+    score,
     search,
     spec,
 )
 from reprise.algorithmic_reasoning.losses import element_losses
-from reprise.tasks import RandomProjection, TaskFeatures, adapted_parameters, parameter_count
+from reprise.tasks import (
+    RandomProjection,
+    TaskFeatures,
+    adapted_parameters,
+    fit_logistic,
+    given_subsets,
+    multiclass_margin,
+    parameter_count,
+)
 
 SMALL = {"hidden": 8, "layers": 2, "projection": 4}
 TASKS = ["bfs", "bellman_ford", "dfs"]
@@ -54,6 +66,20 @@ def test_hints_count_at_the_steps_that_a_graph_takes():
     without, _ = margins(prediction, given, hints=False)
     steps = int((given.lengths - 1).clamp_min(0).sum())
     assert len(with_hints) - len(without) == steps * given.nodes * 2  # pi_h and msk; d is a scalar
+
+
+def test_of_many_hints_the_first_alone_may_count():
+    given = paths("dfs", samples=1)
+    prediction = model_of()(given)
+    outputs, first = margins(prediction, given, hints=False)[0], margins(prediction, given, hints="first")[0]
+    assert len(first) - len(outputs) == (int(given.lengths) - 1) * given.nodes  # pi_h
+    expected = multiclass_margin(prediction.hints["pi_h"], given.hints["pi_h"][1:])
+    torch.testing.assert_close(first[len(outputs) :], expected.flatten())
+    few = paths("bfs", samples=1)  # it has two
+    prediction = model_of()(few)
+    assert torch.equal(margins(prediction, few, hints="first")[0], margins(prediction, few)[0])
+    with pytest.raises(ValueError, match="hints must be"):
+        margins(prediction, few, hints="last")
 
 
 def test_gradients_predict_the_margins_of_a_network_nearby_to_first_order():
@@ -95,6 +121,36 @@ def test_planted_groups_have_the_larger_affinity():
     assert min(inside) > max(across)
 
 
+def test_adapted_scores_are_those_of_the_network_moved_to_each_fit():
+    model, validation = model_of(), {name: paths(name, samples=20, seed=8) for name in TASKS}
+    options = {"dim": 20, "rows": 20, "layer": 1, "seed": 4}
+    features = {name: gradient_features(model, paths(name), **options) for name in TASKS}
+    subsets = given_subsets(TASKS, [("bfs", "dfs"), ("bfs", "bellman_ford"), ("bellman_ford", "dfs")])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = adapted_affinity(model, features, validation, layer=1, projection_seed=4, subsets=subsets, ridge=1e-3)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+    names = layer_parameters(model, "bfs", layer=1)
+    projection = RandomProjection(parameter_count(model, names), 20, seed=4)
+    fits = fit_logistic(features, subsets, ridge=1e-3, reduction="sum").coefficients
+    for k, pair in enumerate([("bfs", "dfs"), ("bfs", "bellman_ford"), ("bellman_ford", "dfs")]):
+        moved = adapted_parameters(model, fits[k], projection=projection, parameters=names)
+        for name in pair:
+            prediction = torch.func.functional_call(model, moved, (validation[name],))
+            assert found.outcomes[k, TASKS.index(name)] == pytest.approx(score(prediction, validation[name]))
+    # Far from where it was, the network says something else.
+    unmoved = {name: evaluate(model, validation[name]) for name in TASKS}
+    assert any(found.outcomes[0, TASKS.index(name)] != unmoved[name] for name in ("bfs", "dfs"))
+
+
+def test_adapted_scores_need_layers_that_all_share():
+    tree = BranchingStructure([[set(TASKS)], [{"bfs", "bellman_ford"}, {"dfs"}]])
+    model = model_of(structure=tree)
+    features = {name: gradient_features(model, paths(name), dim=5, rows=5) for name in TASKS}
+    with pytest.raises(ValueError, match="model must share every layer from 0 on"):
+        adapted_affinity(model, features, {})
+
+
 def searched(layers_seen, **options):
     def make(tasks):
         torch.manual_seed(0)
@@ -132,6 +188,32 @@ def test_the_search_returns_a_tree_and_every_group_goes_on_from_its_own_parent()
         assert any(name.startswith("processor.layers.0.") for name in shared)
         for name in shared:
             assert torch.equal(before[name], parent.state[name])
+
+
+def test_a_search_may_score_by_adapted_networks():
+    found = searched([], adapted=True, ridges=(0.001, 0.01))
+    assert found.structure.tasks == {"bfs", "bellman_ford", "dfs", "mst_prim"}
+    affinity = found.splits[0].affinity
+    # 2 graphs of 5 nodes to score on: every answer is right at a whole number of ten nodes.
+    assert affinity.outcomes.max() <= 1
+    np.testing.assert_allclose(10 * affinity.outcomes, np.round(10 * affinity.outcomes), atol=1e-9)
+    assert affinity.outcomes.max() > 0
+
+
+@pytest.mark.parametrize("ridges", [(0.0001,), (10.0,)])  # every task apart; all together
+def test_a_tree_may_begin_from_what_its_search_trained(ridges):
+    found = searched([], ridges=ridges)
+    torch.manual_seed(7)
+    model = Reasoner(sorted(found.structure.tasks), "mpnn", **SMALL, structure=found.structure)
+    inherit(model, found)
+    for name in model.routes:
+        last = [split for split in found.splits if name in split.tasks][-1]
+        alone = Reasoner(last.tasks, "mpnn", **SMALL)
+        alone.load_state_dict(last.state)
+        given = paths(name, seed=6)
+        torch.testing.assert_close(model(given).outputs, alone(given).outputs)
+    with pytest.raises(ValueError, match="structure that the search found"):
+        inherit(Reasoner(TASKS, "mpnn", **SMALL), found)
 
 
 def test_layers_before_the_first_are_shared():

@@ -199,6 +199,16 @@ def test_stability_of_noise_is_low():
     assert ((found.co_clustering[3] > 0.1) & (found.co_clustering[3] < 0.9)).any()
 
 
+def test_where_all_pairs_are_alike_a_penalty_leaves_one_group():
+    offsets = np.add.outer(np.arange(4.0), np.arange(4.0))
+    best, path = partition_path(offsets, ridges=(0.1, 1.0))
+    assert [part.k for part in path] == [1, 1] and best.k == 1
+    assert best.relaxation.value == pytest.approx(offsets.sum() / 4 - 0.1)
+    assert partition(offsets, ridge=0.1, solver="lowrank").k == 1
+    with pytest.raises(ValueError, match="tell tasks apart"):
+        partition(offsets, ridge=0.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprise.algorithmic_reasoning.autobrane import Search, Split, estimate_affinity, search
+    from reprise.algorithmic_reasoning.affinity import adapted_affinity, estimate_affinity
+    from reprise.algorithmic_reasoning.autobrane import Search, Split, search
     from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
     from reprise.algorithmic_reasoning.confidence import BranchConfidence, branch_confidence
     from reprise.algorithmic_reasoning.incremental import IncrementalAffinity, newton_affinity
+    from reprise.algorithmic_reasoning.inheritance import inherit
     from reprise.algorithmic_reasoning.learning_to_branch import LearningToBranch, learn_branches
     from reprise.algorithmic_reasoning.linearisation import gradient_features, layer_parameters, margins
     from reprise.algorithmic_reasoning.lookahead import lookahead_affinity
@@ -45,9 +47,11 @@ _HOMES = {
     "own_graph": ["trace"],
     "probes": ["ALGORITHMS", "SOURCED", "Probe", "spec"],
     "sampling": ["official_split", "sample"],
-    "autobrane": ["Search", "Split", "estimate_affinity", "search"],
+    "affinity": ["adapted_affinity", "estimate_affinity"],
+    "autobrane": ["Search", "Split", "search"],
     "branching_lora": ["BranchingLoRA"],
     "confidence": ["BranchConfidence", "branch_confidence"],
+    "inheritance": ["inherit"],
     "incremental": ["IncrementalAffinity", "newton_affinity"],
     "structure": ["BranchingStructure"],
     "text": ["Text", "text_sample", "to_text"],
@@ -75,6 +79,7 @@ __all__ = [
     "Split",
     "Text",
     "Trajectories",
+    "adapted_affinity",
     "answer_accuracy",
     "answer_loss",
     "branch_confidence",
@@ -85,6 +90,7 @@ __all__ = [
     "fit_text",
     "frames",
     "gradient_features",
+    "inherit",
     "layer_parameters",
     "learn_branches",
     "lookahead_affinity",

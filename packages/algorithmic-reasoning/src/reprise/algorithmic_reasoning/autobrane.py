@@ -8,29 +8,19 @@ random subsets of the others; averaged, that is an affinity, and a semidefinite 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
+from reprise.algorithmic_reasoning.affinity import adapted_affinity, estimate_affinity
 from reprise.algorithmic_reasoning.linearisation import gradient_features
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.trajectories import Trajectories
-from reprise.algorithmic_reasoning.validation import choice, integer, number
-from reprise.tasks import (
-    Affinity,
-    Partition,
-    Subsets,
-    TaskFeatures,
-    affinity_gains,
-    affinity_matrix,
-    estimate_subsets,
-    given_subsets,
-    partition_path,
-    random_subsets,
-)
+from reprise.algorithmic_reasoning.validation import integer
+from reprise.tasks import Affinity, Partition, affinity_gains, partition_path
 
 State = dict[str, Tensor]
 MakeModel = Callable[[Sequence[str]], Reasoner]
@@ -89,80 +79,6 @@ class Search:
     gains: bool
 
 
-def subsets_of(tasks: Sequence[str], *, count: int, size: int, seed: int) -> Subsets:
-    """Random subsets that cover every pair; of two tasks, each alone and both together."""
-    if len(tasks) == 2:
-        first, second = tasks
-        return given_subsets(tasks, [(first,), (second,), (first, second)])
-    return random_subsets(tasks, count=count, size=min(size, len(tasks) - 1), seed=seed)
-
-
-def estimate_affinity(
-    features: Mapping[str, TaskFeatures],
-    *,
-    subsets: int | Subsets = 200,
-    size: int = 3,
-    ridge: float = 1e3,
-    intercept: bool = False,
-    score: Literal["loss", "accuracy"] = "loss",
-    validation: Mapping[str, TaskFeatures] | None = None,
-    workers: int = 1,
-    seed: int = 0,
-) -> Affinity:
-    """How well tasks do when a network is adapted to them together, without adapting it.
-
-    Parameters
-    ----------
-    features : mapping of str to TaskFeatures
-        Of `gradient_features`, with one projection.
-    subsets : int or Subsets
-        How many random subsets, or which.
-    size : int
-        Tasks in each.
-    ridge : float
-        λ of the sum of losses plus (λ/2)‖w‖².
-    intercept : bool
-        Fit a constant, as the authors' program does in the place of offsets.
-    score : {"loss", "accuracy"}
-        Minus the mean loss of the linearised predictions, or their accuracy.
-    validation : mapping of str to TaskFeatures, optional
-        Predictions to score on; those fitted when not given. Never those of a test split.
-    workers : int
-        Processes.
-    seed : int
-        Of the subsets.
-
-    Returns
-    -------
-    Affinity
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two tasks, or an option is out of range.
-    """
-    choice("score", score, ("loss", "accuracy"))
-    number("ridge", ridge, open_=True)
-    if not isinstance(subsets, Subsets):
-        integer("size", size, minimum=2)
-        subsets = subsets_of(list(features), count=integer("subsets", subsets), size=size, seed=seed)
-    fitted: dict[Hashable, TaskFeatures] = {}
-    fitted.update(features)
-    held: dict[Hashable, TaskFeatures] = {}
-    held.update(validation or {})
-    outcomes = estimate_subsets(
-        fitted,
-        subsets,
-        ridge=ridge,
-        reduction="sum",
-        intercept=intercept,
-        score="logistic" if score == "loss" else "accuracy",
-        validation=held or None,
-        workers=workers,
-    )
-    return affinity_matrix(outcomes, subsets)
-
-
 def search(
     algorithms: Sequence[str],
     make_model: MakeModel,
@@ -173,6 +89,7 @@ def search(
     first_layer: int = 0,
     layers: int | None = None,
     gains: bool = False,
+    adapted: bool = False,
     ridges: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     features: Mapping[str, Any] | None = None,
     affinity: Mapping[str, Any] | None = None,
@@ -199,10 +116,13 @@ def search(
     gains : bool
         Split gains (`reprise.tasks.affinity_gains`) instead of affinities. Penalties of the authors are for
         accuracies; with losses, which are smaller the easier an algorithm is, they leave every group whole.
+    adapted : bool
+        Score by networks that are moved to where each fit says (`adapted_affinity`), as the authors' program does,
+        instead of by linearised predictions.
     ridges : sequence of float
         Penalties λ of the semidefinite program; the partition with the largest value is kept.
     features, affinity : mapping, optional
-        Options of `gradient_features` and of `estimate_affinity`.
+        Options of `gradient_features`, and of `estimate_affinity` or `adapted_affinity`.
     progress : callable, optional
         Called with every split.
 
@@ -246,8 +166,18 @@ def search(
         state = {name: value.detach().clone() for name, value in model.state_dict().items()}
         options = {"layer": layer, **(features or {})}
         fitted = {name: gradient_features(model, data(name), **options) for name in group}
-        held = None if validation is None else {n: gradient_features(model, validation(n), **options) for n in group}
-        estimate = estimate_affinity(fitted, validation=held, **(affinity or {}))
+        if adapted:
+            estimate = adapted_affinity(
+                model,
+                fitted,
+                {name: (validation or data)(name) for name in group},
+                layer=layer,
+                projection_seed=options.get("seed", 0),
+                **(affinity or {}),
+            )
+        else:
+            scored = validation and {name: gradient_features(model, validation(name), **options) for name in group}
+            estimate = estimate_affinity(fitted, validation=scored, **(affinity or {}))
         best = partition_path(affinity_gains(estimate) if gains else estimate, ridges=ridges)[0]
         split = Split(layer, group, estimate, best, state)
         splits.append(split)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reprise.algorithmic_reasoning.autobrane import subsets_of
+from reprise.algorithmic_reasoning.affinity import subsets_of
 from reprise.algorithmic_reasoning.validation import integer, number
 from reprise.tasks import (
     Affinity,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from reprise.algorithmic_reasoning.losses import MASKED, Prediction
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.probes import Probe, spec
 from reprise.algorithmic_reasoning.trajectories import Trajectories
-from reprise.algorithmic_reasoning.validation import integer
+from reprise.algorithmic_reasoning.validation import choice, integer
 from reprise.tasks import (
     RandomProjection,
     TaskFeatures,
@@ -28,29 +28,43 @@ from reprise.tasks import (
     parameter_count,
 )
 
+Hints = bool | Literal["first"]
 
-def margins(prediction: Prediction, trajectories: Trajectories, *, hints: bool = True) -> tuple[Tensor, Tensor]:
+
+def margins(prediction: Prediction, trajectories: Trajectories, *, hints: Hints = True) -> tuple[Tensor, Tensor]:
     """Margin and sign of every prediction of nodes and edges.
 
     Parameters
     ----------
     prediction : Prediction
     trajectories : Trajectories
-    hints : bool
-        Also of the hints, at the steps that each graph takes.
+    hints : bool or "first"
+        Also of the hints, at the steps that each graph takes; with ``"first"``, where an algorithm has more than two,
+        of the first alone, as the authors' program does.
 
     Returns
     -------
     margins, signs : Tensor, shape (K,)
         ``log(1 + exp(-sign * margin))`` is the prediction's loss. Scalars and probes of the graph are left out.
+
+    Raises
+    ------
+    ValueError
+        If `hints` is something else.
     """
+    if not isinstance(hints, bool):
+        choice("hints", hints, ("first",))
     probes = spec(trajectories.name)
     values: list[Tensor] = []
     signs: list[Tensor] = []
     for name, logits in prediction.outputs.items():
         _append(values, signs, probes[name], logits, trajectories.outputs[name], None)
     if hints:
-        for name, logits in prediction.hints.items():
+        names = list(prediction.hints)
+        if hints == "first" and len(names) > 2:
+            names = [next(name for name in probes if name in prediction.hints)]
+        for name in names:
+            logits = prediction.hints[name]
             step = torch.arange(1, 1 + len(logits), device=trajectories.lengths.device)
             taken = step[:, None] < trajectories.lengths
             _append(values, signs, probes[name], logits, trajectories.hints[name][1 : 1 + len(logits)], taken)
@@ -109,7 +123,7 @@ def gradient_features(
     layer: int = 0,
     dim: int = 400,
     rows: int | None = None,
-    hints: bool = True,
+    hints: Hints = True,
     offset: bool = True,
     seed: int = 0,
     chunk_size: int | None = None,
@@ -127,8 +141,8 @@ def gradient_features(
         d_p.
     rows : int, optional
         At most so many predictions per graph, drawn uniformly.
-    hints : bool
-        Take predictions of hints as well as of outputs.
+    hints : bool or "first"
+        Take predictions of hints as well as of outputs, as `margins` does.
     offset : bool
         Keep the margins at the present weights; without them features are fitted through 0.
     seed : int
@@ -158,7 +172,7 @@ def gradient_features(
         one = trajectories.select([graph]).to(device)
 
         def values(model: Any, one: Trajectories = one) -> Tensor:
-            return margins(model(one, keep_hints=hints), one, hints=hints)[0]
+            return margins(model(one, keep_hints=bool(hints)), one, hints=hints)[0]
 
         found = output_gradients(
             model,
@@ -170,7 +184,7 @@ def gradient_features(
             seed=seed + graph,
         )
         with torch.no_grad():
-            signs = margins(model(one, keep_hints=hints), one, hints=hints)[1]
+            signs = margins(model(one, keep_hints=bool(hints)), one, hints=hints)[1]
         features.append(found.features)
         offsets.append(found.values)
         labels.append(signs[found.rows.to(signs.device)])
@@ -178,19 +192,19 @@ def gradient_features(
     return TaskFeatures(torch.cat(features), labels=torch.cat(labels), **kept)
 
 
-def moved(model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: bool = True) -> Tensor:
+def moved(model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: Hints = True) -> Tensor:
     """Margins of the network at θ + changes, shape (K,)."""
     named = {
         name: value.detach() + changes[name] if name in changes else value.detach()
         for name, value in model.named_parameters()
     }
     with torch.no_grad():
-        prediction = torch.func.functional_call(model, named, (trajectories,), {"keep_hints": hints})
+        prediction = torch.func.functional_call(model, named, (trajectories,), {"keep_hints": bool(hints)})
         return margins(prediction, trajectories, hints=hints)[0]
 
 
 def first_order(
-    model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: bool = True
+    model: Reasoner, changes: dict[str, Tensor], trajectories: Trajectories, *, hints: Hints = True
 ) -> Tensor:
     """What gradients at θ say of the margins at θ + changes: F(θ) + ⟨∇F(θ), changes⟩, shape (K,), in one forward pass.
 
@@ -201,13 +215,13 @@ def first_order(
     changes : dict of str to Tensor
         By name of parameter.
     trajectories : Trajectories
-    hints : bool
+    hints : bool or "first"
         Also of the hints.
     """
     fixed = {name: value.detach() for name, value in model.named_parameters()}
 
     def values(chosen: dict[str, Tensor]) -> Tensor:
-        prediction = torch.func.functional_call(model, fixed | chosen, (trajectories,), {"keep_hints": hints})
+        prediction = torch.func.functional_call(model, fixed | chosen, (trajectories,), {"keep_hints": bool(hints)})
         return margins(prediction, trajectories, hints=hints)[0]
 
     with torch.no_grad(), warnings.catch_warnings():

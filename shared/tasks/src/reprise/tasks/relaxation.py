@@ -143,12 +143,19 @@ def check_groups(n: int, k: int | None, ridge: float | None) -> None:
 
 
 def trivial(values: Matrix, *, k: int | None, ridge: float | None) -> Relaxation | None:
-    """The solution for k = 1 and k = n, where only one X is feasible and solvers lack an interior."""
+    """The solution where it needs no solver, which would lack an interior or anything to tell tasks apart.
+
+    For k = 1 and k = n only one X is feasible; and where U is a sum of offsets, which no X feels, a penalty alone
+    decides, for a single group.
+    """
     n = len(values)
     check_groups(n, k, ridge)
-    if k not in (1, n):
+    if k == n:
+        solution = np.eye(n)
+    elif k == 1 or (ridge and _spread(values) == 0):
+        solution = np.full((n, n), 1 / n)
+    else:
         return None
-    solution = np.full((n, n), 1 / n) if k == 1 else np.eye(n)
     value = relaxed_value(values, solution, ridge)
     return Relaxation(solution, value, value, "closed form")
 
@@ -161,12 +168,22 @@ def centre(values: Matrix) -> Centred:
     ValueError
         If nothing is left: every X has the same value.
     """
-    means = values.mean(axis=0)
-    matrix = values - means - means[:, None] + values.mean()
-    spread = float(np.sqrt(np.mean(matrix**2)))
-    if spread <= 1e-12 * max(np.abs(values).max(), np.finfo(float).tiny):
+    spread = _spread(values)
+    if spread == 0:
         raise ValueError("affinity must tell tasks apart, but it is a sum of row and column offsets")
-    return Centred(matrix / spread, float(values.sum() / len(values)), spread)
+    return Centred(_without_offsets(values) / spread, float(values.sum() / len(values)), spread)
+
+
+def _spread(values: Matrix) -> float:
+    """Root mean square of what offsets leave; 0 where that is rounding."""
+    spread = float(np.sqrt(np.mean(_without_offsets(values) ** 2)))
+    return spread if spread > 1e-12 * max(np.abs(values).max(), np.finfo(float).tiny) else 0.0
+
+
+def _without_offsets(values: Matrix) -> Matrix:
+    means = values.mean(axis=0)
+    matrix: Matrix = values - means - means[:, None] + values.mean()
+    return matrix
 
 
 def relaxed_value(values: Matrix, solution: Matrix, ridge: float | None) -> float:

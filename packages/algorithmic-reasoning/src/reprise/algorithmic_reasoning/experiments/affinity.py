@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from torch.nn.functional import softplus
 from torch.utils.flop_counter import FlopCounterMode
 
-from reprise.algorithmic_reasoning.autobrane import estimate_affinity
+from reprise.algorithmic_reasoning.affinity import estimate_affinity
 from reprise.algorithmic_reasoning.experiments.authors_trees import edge_transformer_tree
 from reprise.algorithmic_reasoning.experiments.networks import graphs_of, seeded
 from reprise.algorithmic_reasoning.linearisation import gradient_features, margins, names_of
@@ -200,7 +200,7 @@ def chance(names: tuple[str, ...], groups: int) -> float:
 
 def plot(table: pd.DataFrame) -> Figure:
     """Estimated against measured gains of pairs, and the estimated affinity."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.3), width_ratios=(1.25, 1))
+    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), width_ratios=(1, 1.25))
     pairs = centred(table)
     for index, (kind, label) in enumerate((("tuned", "fine-tuned"), ("trained", "from scratch"))):
         part = standardised(pairs, kind)
@@ -214,10 +214,10 @@ def plot(table: pd.DataFrame) -> Figure:
             label=label,
         )
     axes[0].axline((0, 0), slope=1, color="#777777", lw=1, ls=":")
-    axes[0].set(xlabel="estimated gain from a partner, s.d.", ylabel="gain from really training, s.d.")
-    axes[0].legend()
+    axes[0].set(xlabel="estimated gain from a partner, s.d.", ylabel="measured gain, s.d.")
+    axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     names = list(dict.fromkeys(pairs["algorithm"]))
-    means = pairs.pivot_table(index="algorithm", columns="partner", values="estimated").loc[names, names]
+    means = 1000 * pairs.pivot_table(index="algorithm", columns="partner", values="estimated").loc[names, names]
     scale = float(np.nanmax(np.abs(means)))
     image = axes[1].imshow(means, cmap="PuOr", vmin=-scale, vmax=scale)
     short = [name.replace("_", " ") for name in names]
@@ -225,7 +225,7 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[1].set_yticks(range(len(names)), short, fontsize=8)
     axes[1].set(xlabel="trained with", ylabel="scored on")
     axes[1].grid(visible=False)
-    figure.colorbar(image, ax=axes[1], label="estimated gain, nats", shrink=0.8)
+    figure.colorbar(image, ax=axes[1], label="estimated gain, 10⁻³ nats", shrink=0.8)
     return figure
 
 

@@ -17,7 +17,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from sklearn.metrics import normalized_mutual_info_score
 
-from reprise.algorithmic_reasoning.autobrane import estimate_affinity, search
+from reprise.algorithmic_reasoning.affinity import estimate_affinity
+from reprise.algorithmic_reasoning.autobrane import search
 from reprise.algorithmic_reasoning.experiments.networks import seeded
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
 from reprise.algorithmic_reasoning.sampling import sample

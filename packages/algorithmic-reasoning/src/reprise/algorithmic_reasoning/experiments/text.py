@@ -16,7 +16,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reprise.algorithmic_reasoning.autobrane import estimate_affinity
+from reprise.algorithmic_reasoning.affinity import estimate_affinity
 from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
 from reprise.algorithmic_reasoning.experiments.data_sets import LANGUAGE_MODEL
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
