@@ -120,9 +120,9 @@ def test_lookahead_is_one_less_the_ratio_of_losses_behind_a_step():
         lookahead_affinity(
             _copy(model), steps=1, nodes=5, lr=1e-12, step_size=size, generator=torch.Generator().manual_seed(3)
         )
-        for size in (1e-5, 1e-4)
+        for size in (1e-7, 1e-6)
     )
-    np.testing.assert_allclose(small / tiny, 10, rtol=0.05)  # to first order, gains grow with the step
+    np.testing.assert_allclose(small / tiny, 10, rtol=1e-3)  # to first order, gains grow with the step
     assert (np.diagonal(tiny) > 0).all()  # a step for a task lowers its own loss
 
 

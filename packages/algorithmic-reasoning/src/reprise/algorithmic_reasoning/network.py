@@ -157,6 +157,8 @@ class Reasoner(nn.Module):
         task = self.tasks[trajectories.name]
         assert isinstance(task, Task)
         like = next(task.parameters())
+        # Before any operation, whose results could not be read within a derivative by all versions of torch.
+        ending = {max(length - 2, 0) for length in trajectories.lengths.tolist()}
         trajectories = trajectories.to(like.device)
         batch, nodes = trajectories.inputs["pos"].shape
         start = blank(batch, nodes, self.hidden, like, adjacency=self.kind in ALONG_EDGES)
@@ -168,7 +170,6 @@ class Reasoner(nn.Module):
         decode_outputs = self._decoder(task.decode_outputs, task.outputs)
         state = inputs.nodes.new_zeros(inputs.nodes.shape)
         last_steps = (trajectories.lengths - 2).clamp_min(0)
-        ending = set(last_steps.tolist())
         outputs: list[Tensor] = []
         kept: list[list[Tensor]] = []
         steps = max(1, trajectories.steps - 1)
