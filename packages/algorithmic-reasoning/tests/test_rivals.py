@@ -122,7 +122,7 @@ def test_lookahead_is_one_less_the_ratio_of_losses_behind_a_step():
         )
         for size in (1e-7, 1e-6)
     )
-    np.testing.assert_allclose(small / tiny, 10, rtol=1e-3)  # to first order, gains grow with the step
+    np.testing.assert_allclose(small / tiny, 10, rtol=0.01)  # to first order, gains grow with the step
     assert (np.diagonal(tiny) > 0).all()  # a step for a task lowers its own loss
 
 

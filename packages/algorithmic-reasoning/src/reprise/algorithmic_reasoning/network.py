@@ -157,8 +157,8 @@ class Reasoner(nn.Module):
         task = self.tasks[trajectories.name]
         assert isinstance(task, Task)
         like = next(task.parameters())
-        # Before any operation, whose results could not be read within a derivative by all versions of torch.
-        ending = {max(length - 2, 0) for length in trajectories.lengths.tolist()}
+        # One by one: not all versions of torch give a list within a derivative.
+        ending = {max(int(length) - 2, 0) for length in trajectories.lengths.cpu()}
         trajectories = trajectories.to(like.device)
         batch, nodes = trajectories.inputs["pos"].shape
         start = blank(batch, nodes, self.hidden, like, adjacency=self.kind in ALONG_EDGES)
