@@ -17,7 +17,7 @@ def test_the_experiment_runs_at_smoke_scale_and_leaves_a_record(name, tmp_path, 
     anywhere = {"C1", "C10", "C6", "C14", "C8d"}
     verdicts = {claim.id: claim.verdict for claim in record.claims}
     assert all(verdicts[name] == "reproduced" for name in anywhere & set(verdicts))
-    paper_only = {"C2b", "C3", "C3b", "C4b", "C9d", "C9e", "C12"}
+    paper_only = {"C2b", "C3", "C3b", "C4b", "C4d", "C9d", "C9e", "C12", "C12c"}
     assert all(verdicts[name] == "not run at this scale" for name in paper_only & set(verdicts))
     if name == "text":
         assert {"config.json", "tokenizer.json"} <= set(LANGUAGE_MODEL.missing(tmp_path))

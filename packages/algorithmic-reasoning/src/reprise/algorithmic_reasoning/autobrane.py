@@ -104,11 +104,12 @@ def search(
     make_model : callable
         ``make_model(tasks)`` returns an untrained `Reasoner` of these tasks that shares every layer.
     train : callable
-        ``train(model, layer)`` trains it from `layer` on; what comes before is its parent's and has to stay.
+        ``train(model, layer)`` trains it from `layer` on; what comes before is its parent's and has to stay. The first
+        network has no parent: its layer is 0, whatever `first_layer` is.
     data : callable
         ``data(name)`` returns the trajectories whose gradients are fitted.
     validation : callable, optional
-        The same for those that are scored on.
+        The same for those that are scored on; those fitted when not given. Never those of a test split.
     first_layer : int
         The first layer that may branch; those before are shared by all.
     layers : int, optional
@@ -161,7 +162,7 @@ def search(
         if parent is not None:
             known = model.state_dict()
             model.load_state_dict(known | {name: value for name, value in parent.items() if name in known})
-        train(model, layer)
+        train(model, 0 if parent is None else layer)
         model.eval()
         state = {name: value.detach().clone() for name, value in model.state_dict().items()}
         options = {"layer": layer, **(features or {})}

@@ -191,7 +191,9 @@ def estimate_subsets(
         )
         return linearised_scores(fits, tasks if validation is None else validation, score=score)
 
-    parts = [subsets.select(slice(start, start + 64)) for start in range(0, len(subsets), 64)]
+    # A few parts for each worker and no more: each of them goes through the predictions of all tasks.
+    size = max(64, -(-len(subsets) // (4 * max(1, workers))))
+    parts = [subsets.select(slice(start, start + size)) for start in range(0, len(subsets), size)]
     return np.concatenate(map_cells(outcomes, parts, workers=workers, dask=dask, progress=progress))
 
 

