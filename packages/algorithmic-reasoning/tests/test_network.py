@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reprise.algorithmic_reasoning import ALGORITHMS, BranchingStructure, Reasoner, loss, sample, spec
+from reprise.algorithmic_reasoning.experiments.authors_trees import edge_transformer_tree, gatv2_tree
 from reprise.algorithmic_reasoning.processors.families import PROCESSORS
 
 SMALL = {"hidden": 12, "layers": 1, "heads": 3, "projection": 4}
@@ -92,6 +93,21 @@ def test_only_the_first_hint_is_told():
     assert all(torch.equal(after.hints[name], value) for name, value in before.hints.items())
 
 
+@pytest.mark.parametrize("kind", PROCESSORS)
+def test_equal_branches_are_one_network_and_an_update_is_of_ones_own(kind):
+    torch.manual_seed(0)
+    tree = BranchingStructure([[{"bfs", "dfs"}], [{"bfs"}, {"dfs"}]])
+    shared, model = (Reasoner(["bfs", "dfs"], kind, **SMALL | {"layers": 2}, structure=one) for one in (None, tree))
+    state = shared.state_dict()
+    model.load_state_dict({name: state[name.replace("layers.1.1.", "layers.1.0.")] for name in model.state_dict()})
+    given = paths("dfs")
+    torch.testing.assert_close(model(given).outputs, shared(given).outputs)
+    loss(model(given), given).backward()
+    first, second = model.processor.layers[1]
+    assert all(parameter.grad is None for parameter in first.parameters())
+    assert any(parameter.grad is not None and bool(parameter.grad.any()) for parameter in second.parameters())
+
+
 def test_a_task_takes_its_own_branch_and_leaves_the_others_without_gradient():
     tree = BranchingStructure([[{"bfs", "dfs", "bellman_ford"}], [{"bfs", "bellman_ford"}, {"dfs"}]])
     model = Reasoner(["bfs", "dfs", "bellman_ford"], "mpnn", **SMALL, structure=tree)
@@ -104,45 +120,18 @@ def test_a_task_takes_its_own_branch_and_leaves_the_others_without_gradient():
     assert all(parameter.grad is None for parameter in model.tasks["bfs"].parameters())
 
 
-def test_unused_branches_do_not_move_even_with_momentum():
-    tree = BranchingStructure.separate(["bfs", "dfs"], 1)
-    model = Reasoner(["bfs", "dfs"], "mpnn", **SMALL, structure=tree)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-
-    def update(name):
-        optimizer.zero_grad()
-        given = paths(name)
-        loss(model(given), given).backward()
-        optimizer.step()
-
-    update("bfs")
-    before = [parameter.clone() for parameter in model.processor.layers[0][0].parameters()]
-    update("dfs")
-    assert all(torch.equal(a, b) for a, b in zip(before, model.processor.layers[0][0].parameters()))
-
-
 def test_the_authors_tree_has_29_of_60_modules():
-    rest = "dijkstra|mst_prim|floyd_warshall|mst_kruskal"
-    singles = [{name} for name in rest.split("|")]
-    deep = {"dfs", "topological_sort", "dag_shortest_paths"}
-    scc, cut, bfs, bf = (
-        {"strongly_connected_components"},
-        {"articulation_points", "bridges"},
-        {"bfs"},
-        {"bellman_ford"},
-    )
-    tree = BranchingStructure(
-        [
-            [set(ALGORITHMS)],
-            [deep | scc | cut | bfs | bf, {"dijkstra", "mst_prim"}, {"floyd_warshall", "mst_kruskal"}],
-            [deep | scc | cut, bfs | bf, *singles],
-            [deep, scc, cut, bfs, bf, *singles],
-            [deep - {"dag_shortest_paths"}, {"dag_shortest_paths"}, scc, cut, bfs, bf, *singles],
-        ]
-    )
+    tree = edge_transformer_tree()
     assert tree.counts == (1, 3, 6, 9, 10)
     assert (tree.num_modules, BranchingStructure.separate(ALGORITHMS, 5).num_modules) == (29, 60)
-    assert BranchingStructure.from_text(tree.to_text(), ALGORITHMS, 5).to_text() == tree.to_text()
+    assert tree.module(4, "dfs") == tree.module(4, "topological_sort") != tree.module(4, "dag_shortest_paths")
+    assert BranchingStructure.from_text(tree.to_text(), ALGORITHMS, 5) == tree
+
+
+def test_the_authors_second_tree_has_three_branches_and_then_nine():
+    tree = gatv2_tree()
+    assert tree.counts == (1, 3, 9)
+    assert tree.module(2, "dfs") == tree.module(2, "bridges") != tree.module(2, "bfs")
 
 
 @pytest.mark.parametrize(

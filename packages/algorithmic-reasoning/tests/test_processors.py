@@ -1,4 +1,4 @@
-"""Each layer: equal to the reference's tensors, and to plain loops over nodes."""
+"""Each kind of layer: equal to the reference's tensors where it has some, and what it must not depend on."""
 
 import numpy as np
 import pytest

@@ -9,6 +9,7 @@ from reprise.algorithmic_reasoning import (
     BranchingStructure,
     Reasoner,
     adapted_affinity,
+    autobrane,
     estimate_affinity,
     evaluate,
     fit,
@@ -24,6 +25,7 @@ from reprise.algorithmic_reasoning import (
 )
 from reprise.algorithmic_reasoning.losses import element_losses
 from reprise.tasks import (
+    Partition,
     RandomProjection,
     TaskFeatures,
     adapted_parameters,
@@ -143,34 +145,46 @@ def test_adapted_scores_are_those_of_the_network_moved_to_each_fit():
     assert any(found.outcomes[0, TASKS.index(name)] != unmoved[name] for name in ("bfs", "dfs"))
 
 
+def test_adapted_scores_need_tasks_and_graphs_to_score_on():
+    features = {name: gradient_features(model_of(), paths(name), dim=5, rows=5) for name in TASKS}
+    with pytest.raises(ValueError, match="features must be of at least two tasks, got 0"):
+        adapted_affinity(model_of(), {}, {})
+    with pytest.raises(ValueError, match="validation must have graphs of every task, got none of dfs"):
+        adapted_affinity(model_of(), features, {name: paths(name) for name in TASKS[:2]})
+
+
 def test_adapted_scores_need_layers_that_all_share():
     tree = BranchingStructure([[set(TASKS)], [{"bfs", "bellman_ford"}, {"dfs"}]])
     model = model_of(structure=tree)
     features = {name: gradient_features(model, paths(name), dim=5, rows=5) for name in TASKS}
     with pytest.raises(ValueError, match="model must share every layer from 0 on"):
-        adapted_affinity(model, features, {})
+        adapted_affinity(model, features, {name: paths(name) for name in TASKS})
+
+
+def make(tasks):
+    torch.manual_seed(0)
+    return Reasoner(tasks, "mpnn", **SMALL)
 
 
 def searched(layers_seen, **options):
-    def make(tasks):
-        torch.manual_seed(0)
-        return Reasoner(tasks, "mpnn", **SMALL)
-
     def train(model, layer):
         before = {name: value.clone() for name, value in model.state_dict().items()}
         layers_seen.append((tuple(model.routes), layer, before))
         trained = [name for name, _ in model.named_parameters() if name.startswith(f"processor.layers.{layer}.")]
         fit(model, steps=1, nodes=5, batch_size=2, validate_every=0, parameters=trained, lr=1e-2)
 
-    return search(
-        ["bfs", "bellman_ford", "dfs", "mst_prim"],
-        make,
-        train,
-        lambda name: paths(name),
-        features={"dim": 20, "rows": 15},
-        affinity={"subsets": 6, "size": 2, "ridge": 1.0},
-        **options,
-    )
+    given = {"features": {"dim": 20, "rows": 15}, "affinity": {"subsets": 6, "size": 2, "ridge": 1.0}}
+    return search(["bfs", "bellman_ford", "dfs", "mst_prim"], make, train, paths, **given | options)
+
+
+def grouped(labels):
+    """What splits a group as its labels say, whatever the affinity."""
+
+    def partition_path(affinity, **options):
+        best = Partition(affinity.tasks, np.array(labels[: len(affinity.tasks)]), value=0.0)
+        return best, (best,)
+
+    return partition_path
 
 
 def test_the_search_returns_a_tree_and_every_group_goes_on_from_its_own_parent():
@@ -190,30 +204,46 @@ def test_the_search_returns_a_tree_and_every_group_goes_on_from_its_own_parent()
             assert torch.equal(before[name], parent.state[name])
 
 
-def test_a_search_may_score_by_adapted_networks():
-    found = searched([], adapted=True, ridges=(0.001, 0.01))
-    assert found.structure.tasks == {"bfs", "bellman_ford", "dfs", "mst_prim"}
-    affinity = found.splits[0].affinity
-    # 2 graphs of 5 nodes to score on: every answer is right at a whole number of ten nodes.
-    assert affinity.outcomes.max() <= 1
-    np.testing.assert_allclose(10 * affinity.outcomes, np.round(10 * affinity.outcomes), atol=1e-9)
-    assert affinity.outcomes.max() > 0
+def test_a_search_may_score_by_adapted_networks(monkeypatch):
+    monkeypatch.setattr(autobrane, "partition_path", grouped([0, 0, 1, 1]))
+    features = {"dim": 20, "rows": 15, "seed": 3}
+    held = {name: paths(name, seed=11, samples=4) for name in ("bfs", "bellman_ford", "dfs", "mst_prim")}
+    found = searched([], adapted=True, validation=held.__getitem__, features=features)
+    assert [split.layer for split in found.splits] == [0, 1, 1]
+    for split in found.splits:
+        model = make(split.tasks)
+        model.load_state_dict(split.state)
+        fitted = {name: gradient_features(model, paths(name), layer=split.layer, **features) for name in split.tasks}
+        expected = adapted_affinity(
+            model, fitted, held, layer=split.layer, projection_seed=3, subsets=6, size=2, ridge=1.0
+        )
+        np.testing.assert_array_equal(split.affinity.outcomes, expected.outcomes)
 
 
-@pytest.mark.parametrize("ridges", [(0.0001,), (10.0,)])  # every task apart; all together
-def test_a_tree_may_begin_from_what_its_search_trained(ridges):
-    found = searched([], ridges=ridges)
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1]])
+@pytest.mark.parametrize("first_layer", [0, 1])
+def test_a_tree_may_begin_from_what_its_search_trained(labels, first_layer, monkeypatch):
+    monkeypatch.setattr(autobrane, "partition_path", grouped(labels))
+    found = searched([], first_layer=first_layer)
+    assert found.structure.counts[-1] >= max(labels) + 1
     torch.manual_seed(7)
     model = Reasoner(sorted(found.structure.tasks), "mpnn", **SMALL, structure=found.structure)
     inherit(model, found)
     for name in model.routes:
         last = [split for split in found.splits if name in split.tasks][-1]
-        alone = Reasoner(last.tasks, "mpnn", **SMALL)
+        alone = make(last.tasks)
         alone.load_state_dict(last.state)
         given = paths(name, seed=6)
         torch.testing.assert_close(model(given).outputs, alone(given).outputs)
     with pytest.raises(ValueError, match="structure that the search found"):
         inherit(Reasoner(TASKS, "mpnn", **SMALL), found)
+
+
+def test_the_first_network_is_trained_from_the_bottom_whatever_may_branch():
+    seen = []
+    searched(seen, first_layer=1)
+    layers = [layer for _, layer, _ in seen]
+    assert layers == [0] + [1] * (len(layers) - 1)
 
 
 def test_layers_before_the_first_are_shared():

@@ -216,6 +216,7 @@ def test_what_is_no_matrix_is_refused(adjacency):
         ({"seed": -1}, ValueError, "seed must be between 0 and 2³² − 1, got -1"),
         ({"p": 1.5}, ValueError, "p must be finite, at least 0 and at most 1, got 1.5"),
         ({"p": []}, ValueError, "p must hold at least one chance"),
+        ({"p": "0.5"}, TypeError, "p must be a number, got '0.5'"),
         ({"positions": "none"}, ValueError, "positions must be one of index, random"),
     ],
 )

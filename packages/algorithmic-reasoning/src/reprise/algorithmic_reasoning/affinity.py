@@ -28,12 +28,23 @@ from reprise.tasks import (
 )
 
 
-def subsets_of(tasks: Sequence[str], *, count: int, size: int, seed: int) -> Subsets:
-    """Random subsets that cover every pair; of two tasks, each alone and both together."""
+def subsets_of(tasks: Sequence[str], subsets: int | Subsets, *, size: int, seed: int) -> Subsets:
+    """The subsets given, or as many random ones that cover every pair; of two tasks, each alone and both together."""
+    if isinstance(subsets, Subsets):
+        return subsets
+    integer("size", size, minimum=2)
+    count = integer("subsets", subsets)
+    if len(tasks) < 2:
+        raise ValueError(f"features must be of at least two tasks, got {len(tasks)}")
     if len(tasks) == 2:
         first, second = tasks
         return given_subsets(tasks, [(first,), (second,), (first, second)])
     return random_subsets(tasks, count=count, size=min(size, len(tasks) - 1), seed=seed)
+
+
+def keyed(features: Mapping[str, TaskFeatures]) -> dict[Hashable, TaskFeatures]:
+    """The same, by names of any kind, as `reprise.tasks` takes them."""
+    return dict(features.items())
 
 
 def estimate_affinity(
@@ -82,21 +93,15 @@ def estimate_affinity(
     """
     choice("score", score, ("loss", "accuracy"))
     number("ridge", ridge, open_=True)
-    if not isinstance(subsets, Subsets):
-        integer("size", size, minimum=2)
-        subsets = subsets_of(list(features), count=integer("subsets", subsets), size=size, seed=seed)
-    fitted: dict[Hashable, TaskFeatures] = {}
-    fitted.update(features)
-    held: dict[Hashable, TaskFeatures] = {}
-    held.update(validation or {})
+    subsets = subsets_of(list(features), subsets, size=size, seed=seed)
     outcomes = estimate_subsets(
-        fitted,
+        keyed(features),
         subsets,
         ridge=ridge,
         reduction="sum",
         intercept=intercept,
         score="logistic" if score == "loss" else "accuracy",
-        validation=held or None,
+        validation=keyed(validation) if validation else None,
         workers=workers,
     )
     return affinity_matrix(outcomes, subsets)
@@ -122,11 +127,11 @@ def adapted_affinity(
     model : Reasoner
         Whose gradients the features are; left as it is.
     features : mapping of str to TaskFeatures
-        Of `gradient_features`.
+        Of `gradient_features`, on this model.
     validation : mapping of str to Trajectories
         Graphs to score on. Never those of a test split.
     layer, projection_seed : int
-        As `layer` and `seed` of `gradient_features`.
+        What `layer` and `seed` of `gradient_features` were.
     subsets, size, ridge, seed
         As of `estimate_affinity`.
     progress : callable, optional
@@ -140,27 +145,27 @@ def adapted_affinity(
     Raises
     ------
     ValueError
-        If there are fewer than two tasks, they do not share every layer from `layer` on, or an option is out of range.
+        If there are fewer than two tasks, a task has no graphs to score on, they do not share every layer from `layer`
+        on, or an option is out of range.
     """
     number("ridge", ridge, open_=True)
     names = list(features)
+    subsets = subsets_of(names, subsets, size=size, seed=seed)
+    for name in names:
+        if name not in validation:
+            raise ValueError(f"validation must have graphs of every task, got none of {name}")
     parameters = layer_parameters(model, names[0], layer=layer)
     if any(layer_parameters(model, name, layer=layer) != parameters for name in names):
         raise ValueError(f"model must share every layer from {layer} on among {', '.join(names)}")
-    if not isinstance(subsets, Subsets):
-        integer("size", size, minimum=2)
-        subsets = subsets_of(names, count=integer("subsets", subsets), size=size, seed=seed)
-    fitted: dict[Hashable, TaskFeatures] = {}
-    fitted.update(features)
-    fits = fit_logistic(fitted, subsets, ridge=ridge, reduction="sum")
+    fits = fit_logistic(keyed(features), subsets, ridge=ridge, reduction="sum")
     projection = RandomProjection(parameter_count(model, parameters), fits.coefficients.shape[1], seed=projection_seed)
     moved = copy.deepcopy(model)
     outcomes = np.full((len(subsets), len(names)), np.nan)
     for k, coefficients in enumerate(fits.coefficients):
         changed = adapted_parameters(model, coefficients, projection=projection, parameters=parameters)
-        moved.load_state_dict(changed, strict=False)
-        for name in subsets.names(k):
-            outcomes[k, names.index(str(name))] = evaluate(moved, validation[str(name)])
+        moved.load_state_dict(moved.state_dict() | changed)
+        for name in map(str, subsets.names(k)):
+            outcomes[k, names.index(name)] = evaluate(moved, validation[name])
         if progress is not None:
             progress(k + 1, len(subsets))
     return affinity_matrix(outcomes, subsets)

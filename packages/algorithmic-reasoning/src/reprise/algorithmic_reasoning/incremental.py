@@ -6,12 +6,12 @@ are, and so do the outcomes of all subsets without the new one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from reprise.algorithmic_reasoning.affinity import subsets_of
+from reprise.algorithmic_reasoning.affinity import keyed, subsets_of
 from reprise.algorithmic_reasoning.validation import integer, number
 from reprise.tasks import (
     Affinity,
@@ -119,12 +119,9 @@ def newton_affinity(
     cent. It costs O(d³) per subset, whatever the number of predictions.
     """
     number("ridge", ridge, open_=True)
-    if not isinstance(subsets, Subsets):
-        subsets = subsets_of(
-            list(features), count=integer("subsets", subsets), size=integer("size", size, minimum=2), seed=seed
-        )
+    subsets = subsets_of(list(features), subsets, size=size, seed=seed)
     everything = dict(features)
-    statistics = logistic_statistics(_keyed(everything))
+    statistics = logistic_statistics(keyed(everything))
     outcomes = _outcomes(everything, subsets, statistics, ridge)
     return IncrementalAffinity(affinity_matrix(outcomes, subsets), everything, statistics, ridge, len(subsets))
 
@@ -132,8 +129,8 @@ def newton_affinity(
 def _outcomes(
     features: Mapping[str, TaskFeatures], subsets: Subsets, statistics: TaskStatistics, ridge: float
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    fits = fit_logistic(_keyed(features), subsets, ridge=ridge, reduction="sum", exact=False, statistics=statistics)
-    return linearised_scores(fits, _keyed(features))
+    fits = fit_logistic(keyed(features), subsets, ridge=ridge, reduction="sum", exact=False, statistics=statistics)
+    return linearised_scores(fits, keyed(features))
 
 
 def _around(
@@ -155,9 +152,3 @@ def _around(
             waiting.remove(partner)
             row[partner] = True
     return rows
-
-
-def _keyed(features: Mapping[str, TaskFeatures]) -> dict[Hashable, TaskFeatures]:
-    found: dict[Hashable, TaskFeatures] = {}
-    found.update(features)
-    return found

@@ -23,8 +23,9 @@ def inherit(model: Reasoner, found: Search) -> None:
     Notes
     -----
     A module takes its layer from the last network, on the way from the root to its group, that was trained from that
-    layer on or from an earlier one; later ones left the layer as it was. Encoders and decoders of a task come from the
-    last network that it was in, what belongs to no layer and no task from the first network of all.
+    layer on or from an earlier one; later ones leave the layer as it was, if `train` does. Encoders and decoders of a
+    task come from the last network that it was in. What belongs to no layer and no task, as the Edge Transformer's map
+    to pairs, comes from the first network of all: a `train` that goes on with it in later groups loses that.
     """
     if model.structure != found.structure:
         raise ValueError("model must have the structure that the search found")

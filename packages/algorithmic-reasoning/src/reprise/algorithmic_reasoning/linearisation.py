@@ -18,7 +18,7 @@ from reprise.algorithmic_reasoning.losses import MASKED, Prediction
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.probes import Probe, spec
 from reprise.algorithmic_reasoning.trajectories import Trajectories
-from reprise.algorithmic_reasoning.validation import choice, integer
+from reprise.algorithmic_reasoning.validation import integer
 from reprise.tasks import (
     RandomProjection,
     TaskFeatures,
@@ -52,8 +52,8 @@ def margins(prediction: Prediction, trajectories: Trajectories, *, hints: Hints 
     ValueError
         If `hints` is something else.
     """
-    if not isinstance(hints, bool):
-        choice("hints", hints, ("first",))
+    if not isinstance(hints, bool) and hints != "first":
+        raise ValueError(f"hints must be True, False or 'first', got {hints!r}")
     probes = spec(trajectories.name)
     values: list[Tensor] = []
     signs: list[Tensor] = []

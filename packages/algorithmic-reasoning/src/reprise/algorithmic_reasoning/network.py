@@ -157,7 +157,7 @@ class Reasoner(nn.Module):
         task = self.tasks[trajectories.name]
         assert isinstance(task, Task)
         like = next(task.parameters())
-        # One by one: not all versions of torch give a list within a derivative.
+        # One by one: torch 2.9 can make no list of a tensor within `torch.func`.
         ending = {max(int(length) - 2, 0) for length in trajectories.lengths.cpu()}
         trajectories = trajectories.to(like.device)
         batch, nodes = trajectories.inputs["pos"].shape

@@ -77,7 +77,7 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
 
 
 def _matrix(adjacency: Any) -> Array:
-    if type(adjacency).__module__.partition(".")[0] == "networkx":
+    if any(kind.__module__.partition(".")[0] == "networkx" for kind in type(adjacency).__mro__):
         adjacency = import_module("networkx").to_numpy_array(adjacency)
     if sparse.issparse(adjacency):
         adjacency = adjacency.toarray()

@@ -112,7 +112,7 @@ def sample(
     integer("samples", samples)
     integer("seed", seed, minimum=0, maximum=2**32 - 1, limit="2³² − 1")
     choice("positions", positions, ("index", "random"))
-    chances = FAMILIES[name].p if p is None else [p] if isinstance(p, float | int) else list(p)
+    chances = FAMILIES[name].p if p is None else np.atleast_1d(p).tolist()
     if len(chances) == 0:
         raise ValueError("p must hold at least one chance of an edge, got none")
     chances = [number("p", chance, maximum=1.0) for chance in chances]

@@ -37,7 +37,8 @@ class Relaxation:
     bound : float
         An upper bound on the optimal value, from the solver's dual solution; NaN where none is computed.
     solver : str
-        "clarabel", "scs", "lowrank", or "closed form" (k = 1 and k = n, where one X is feasible).
+        "clarabel", "scs", "lowrank", or "closed form" (k = 1 and k = n, where one X is feasible; a penalty on what
+        tells no tasks apart).
     """
 
     matrix: Matrix
@@ -89,8 +90,8 @@ def solve_relaxation(
     Raises
     ------
     ValueError
-        If `affinity` isn't square, finite and symmetric, tells no tasks apart, not exactly one of k and ridge is given,
-        or one is out of range.
+        If `affinity` isn't square, finite and symmetric, tells no tasks apart where no penalty decides, not exactly one
+        of k and ridge is given, or one is out of range.
     RuntimeError
         If the solver ends with another status than optimal.
 
@@ -143,7 +144,7 @@ def check_groups(n: int, k: int | None, ridge: float | None) -> None:
 
 
 def trivial(values: Matrix, *, k: int | None, ridge: float | None) -> Relaxation | None:
-    """The solution where it needs no solver, which would lack an interior or anything to tell tasks apart.
+    """The solution where no solver is needed, or None.
 
     For k = 1 and k = n only one X is feasible; and where U is a sum of offsets, which no X feels, a penalty alone
     decides, for a single group.

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from string import ascii_uppercase
 from typing import Any
-
-import numpy as np
-import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
 from reprise.algorithmic_reasoning.autobrane import search
 from reprise.algorithmic_reasoning.experiments.authors_trees import edge_transformer_tree
+from reprise.algorithmic_reasoning.experiments.branching_figure import plot
+from reprise.algorithmic_reasoning.experiments.branching_quantities import (
+    METHODS,
+    ahead_of_the_best,
+    larger,
+    modules,
+    twelve,
+)
 from reprise.algorithmic_reasoning.experiments.networks import graphs_of, score_sizes, seeded
 from reprise.algorithmic_reasoning.learning_to_branch import LearningToBranch, learn_branches
 from reprise.algorithmic_reasoning.linearisation import names_of
@@ -31,42 +31,8 @@ from reprise.algorithmic_reasoning.sampling import FAMILIES, sample
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.training import fit
 from reprise.algorithmic_reasoning.trajectories import Trajectories
-from reprise.core import Claim, Context, Experiment, RowsMissing, all_of, at_least, values, within
-from reprise.core.figures import COLOURS
+from reprise.core import Claim, Context, Experiment, all_of, at_least, within
 from reprise.tasks import gain_matrix, partition
-
-METHODS = ("shared", "mixture", "lookahead", "groups", "branched", "found", "single")
-LABELS = {
-    "shared": "one network",
-    "mixture": "MMoE",
-    "lookahead": "groups (TAG)",
-    "groups": "groups (GradTAG)",
-    "branched": "LearningToBranch",
-    "found": "found tree",
-    "single": "one each",
-}
-SHARING = ("mixture", "lookahead", "groups", "branched")  # the paper's multitask baselines but for one network
-# Averages over twelve algorithms, N = 64, that the authors' plotting scripts hold, in per cent.
-PAPER = {
-    "edge_transformer": {
-        "found": 87.3,
-        "shared": 83.6,
-        "single": 86.0,
-        "mixture": 84.9,
-        "lookahead": 85.0,
-        "branched": 86.4,
-        "groups": 85.6,
-    },
-    "mpnn": {
-        "found": 74.6,
-        "shared": 71.6,
-        "single": 75.2,
-        "mixture": 71.7,
-        "lookahead": 73.1,
-        "branched": 74.0,
-        "groups": 73.5,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -268,150 +234,6 @@ def count_modules() -> dict[str, Any]:
         "separate_modules": separate.num_modules,
         "share_of_weights": weights(tree) / weights(separate),
     }
-
-
-def plot(table: pd.DataFrame) -> Figure:
-    """Mean score of every method by the size of test graphs; the difference to one network, by algorithm; and trees."""
-    networks = table[table["part"] == "network"]
-    trees = found_trees(networks)
-    figure, axes = plt.subplot_mosaic(
-        [["scores", "differences"], ["trees", "trees"]],
-        figsize=(7.0, 3.9 + 0.22 * len(trees)),
-        width_ratios=(1.2, 1),
-        height_ratios=(3.0, 0.22 * len(trees) + 0.01),
-    )
-    left, right = axes["scores"], axes["differences"]
-    draw_trees(axes["trees"], trees)
-    methods = [method for method in METHODS if method in set(networks["method"])]
-    sizes = sorted(int(nodes) for nodes in networks["nodes"].unique())
-    width = 0.8 / len(methods)
-    hatches = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
-    for index, method in enumerate(methods):
-        part = networks[networks["method"] == method]
-        trials = 100 * part.groupby(["nodes", "trial"])["score"].mean().unstack("trial")
-        places = np.arange(len(sizes)) + (index - (len(methods) - 1) / 2) * width
-        left.bar(
-            places,
-            trials.mean(axis=1),
-            width * 0.9,
-            color=COLOURS[index],
-            alpha=0.6,
-            hatch=hatches[index],
-            edgecolor="white",
-            label=LABELS[method],
-        )
-        for place, row in zip(places, trials.to_numpy()):
-            left.plot([place] * len(row), row, "o", color="black", ms=2.5, ls="")
-    left.set_xticks(range(len(sizes)), [str(nodes) for nodes in sizes])
-    left.set(xlabel="nodes of test graphs, N", ylabel="mean score, %", ylim=(0, 100))
-    left.grid(visible=False, axis="x")
-    left.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7)
-    other = "found" if "found" in methods else methods[-1]
-    gains = 100 * difference(networks, other, "shared", sizes[1:] or sizes)
-    names = [name for name in ALGORITHMS if name in set(gains.index.get_level_values("algorithm"))]
-    for place, name in enumerate(names):
-        points = gains.xs(name, level="algorithm")
-        right.plot(points, [place] * len(points), "o", color=COLOURS[0], ls="", alpha=0.7)
-        right.plot([points.mean()], [place], "|", color="black", ms=14, mew=2, ls="")
-    right.axvline(0, color="black", lw=0.8, ls="-")
-    only = str(networks["processor"].iloc[0]) if networks["processor"].nunique() == 1 else "edge_transformer"
-    paper = PAPER["edge_transformer" if only == "edge_transformer" else "mpnn"]
-    label = f"paper, N = 64, {'Edge Transformer' if only == 'edge_transformer' else 'message passing'}"
-    right.axvline(paper["found"] - paper["shared"], color="black", lw=1, ls="--", label=label)
-    right.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    right.set(xlabel=f"{LABELS[other]} less one network,\npoints on larger graphs", ylim=(-0.6, len(names) - 0.4))
-    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7)
-    return figure
-
-
-def found_trees(networks: pd.DataFrame) -> pd.DataFrame:
-    """Module of every algorithm in the trees that the search found, one row for each processor, trial and layer."""
-    found = networks[networks["method"] == "found"].drop_duplicates(["processor", "trial"])
-    names = [name for name in ALGORITHMS if name in set(networks["algorithm"])]
-    texts = [(row["processor"], int(row["trial"]), str(row["tree"] or "")) for row in found.to_dict("records")]
-    depth = 1 + max([int(line.split(":")[0]) for *_, text in texts for line in text.split("; ") if ":" in line] + [0])
-    rows = []
-    for kind, trial, text in texts:
-        tree = BranchingStructure.from_text(text.replace("; ", "\n") if ":" in text else "", names, depth)
-        rows += [(kind, trial, layer, *(tree.module(layer, name) for name in names)) for layer in range(depth)]
-    places = ["processor", "trial", "layer"]
-    return pd.DataFrame(rows, columns=[*places, *names]).set_index(places)
-
-
-def draw_trees(axes: Axes, trees: pd.DataFrame) -> None:
-    """Modules as letters and colours; algorithms that share one have the same."""
-    axes.grid(visible=False)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    if trees.empty:
-        axes.set_axis_off()
-        return
-    modules = trees.to_numpy()
-    axes.imshow(modules, cmap=ListedColormap(COLOURS), vmin=0, vmax=len(COLOURS), alpha=0.45, aspect="auto")
-    for (row, column), module in np.ndenumerate(modules):
-        axes.text(column, row, ascii_uppercase[module], ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(modules.shape[1]), [str(name).replace("_", "\n") for name in trees.columns], fontsize=7)
-    several = trees.index.get_level_values("processor").nunique() > 1
-    labels = [f"{kind}, " * several + f"seed {trial}, layer {layer}" for kind, trial, layer in trees.index]
-    axes.set_yticks(range(len(trees)), labels, fontsize=7)
-    axes.set_title("modules of the found trees", fontsize=8)
-
-
-def difference(networks: pd.DataFrame, first: str, second: str, sizes: Any) -> pd.Series[float]:
-    """Score of one method less that of another, by trial and algorithm, mean over sizes."""
-    chosen = networks[networks["nodes"].isin(list(sizes))]
-    means = chosen.groupby(["method", "processor", "trial", "algorithm"])["score"].mean().astype(float)
-    present = set(means.index.get_level_values("method"))
-    if not {first, second} <= present:
-        raise RowsMissing(f"the table lacks {first} or {second}")
-    return means.xs(first, level="method") - means.xs(second, level="method")
-
-
-def larger(first: str, second: str) -> Any:
-    """`difference` on graphs larger than those trained on, one value per trial and algorithm."""
-
-    def quantity(table: pd.DataFrame) -> pd.Series[float]:
-        networks = table[(table["part"] == "network") & (table["processor"] != "edge_transformer")]
-        if networks.empty:
-            raise RowsMissing("the table has no network")
-        sizes = sorted(networks["nodes"].unique())
-        if len(sizes) < 2:
-            raise RowsMissing("the table has a single size")
-        return difference(networks, first, second, sizes[1:])
-
-    return quantity
-
-
-def twelve(kind: str, first: str, second: str) -> Any:
-    """Difference, in points, of averages over all twelve algorithms, one value per trial, in the paper's setting.
-
-    That is: graphs of 64 nodes, networks of 192 units, 10,000 rounds.
-    """
-
-    def quantity(table: pd.DataFrame) -> pd.Series[float]:
-        networks = table[(table["part"] == "network") & (table["processor"] == kind) & (table["nodes"] == 64)]
-        networks = networks[(networks["hidden"] == 192) & (networks["rounds"] == 10_000)]
-        if networks["algorithm"].nunique() < len(ALGORITHMS):
-            raise RowsMissing("the table has not all twelve algorithms at N = 64 in the paper's setting")
-        return 100 * difference(networks, first, second, [64]).groupby("trial").mean()
-
-    return quantity
-
-
-def ahead_of_the_best(kind: str) -> Any:
-    """The tree's lead over the best multitask baseline, in points, one value per trial."""
-
-    def quantity(table: pd.DataFrame) -> pd.Series[float]:
-        leads = [twelve(kind, "found", method)(table) for method in ("shared", *SHARING)]
-        smallest: pd.Series[float] = pd.concat(leads, axis=1, join="inner").min(axis=1)
-        return smallest
-
-    return quantity
-
-
-def modules(column: str) -> Any:
-    """A column of the count of modules."""
-    return values(column, {"part": "modules"}, over="part")
 
 
 STRICT = 1e-9  # two networks that are one and the same must not pass for a win

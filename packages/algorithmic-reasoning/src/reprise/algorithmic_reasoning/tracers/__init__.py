@@ -34,7 +34,7 @@ TRACERS: dict[str, Callable[..., Traces]] = {
     "floyd_warshall": floyd_warshall,
 }
 
-_CHUNK = 1 << 25  # bytes of records at a time, about
+_CHUNK = 1 << 25  # bytes of a call's records, about: of a depth-first search; Kruskal's grow with the edges
 
 
 def trace_all(name: str, matrices: Sequence[Array], sources: Sequence[int | None]) -> list[Traces]:
