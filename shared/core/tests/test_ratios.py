@@ -80,3 +80,10 @@ def test_peak_memory_is_that_of_the_work():
     grown = peak_megabytes(partial(np.ones, 8 * 2**20), imports=["numpy"])
     # 8 Mi float64, and what the interpreter allocates beside; Linux counts pages up to 64 at a time late.
     assert 63 < grown < 80
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
+def test_work_on_a_small_problem_may_come_first(tmp_path):
+    path = tmp_path / "done.npy"
+    assert peak_megabytes(partial(np.load, path), first=partial(np.save, path, np.ones(3))) < 32
+    assert path.exists()
