@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from reprise.algorithmic_reasoning import (
     BranchingLoRA,
@@ -95,6 +96,30 @@ def test_training_a_task_moves_its_own_branch_alone(language_model, texts):
     for name, value in adapters.named_parameters():
         assert torch.equal(value, before[name]) == (name not in own), name
     assert all(torch.equal(dict(language_model.named_parameters())[name], value) for name, value in frozen.items())
+
+
+def test_tasks_in_turn_leave_each_others_branches_alone_in_spite_of_momentum(language_model, texts):
+    adapters = BranchingLoRA(language_model, TREE, rank=2)
+    states = []
+
+    def keep(*_):
+        states.append({name: value.detach().clone() for name, value in adapters.named_parameters()})
+
+    hooks = register_optimizer_step_pre_hook(keep), register_optimizer_step_post_hook(keep)
+    try:
+        fit_text(adapters, {name: texts[name] for name in ("bfs", "dfs")}, encode, steps=2, accumulation=1, lr=1e-2)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    owners = [set(adapters.parameter_names(name)) for name in ("bfs", "dfs")]
+    moved = [
+        {name for name, value in after.items() if not torch.equal(value, before[name])}
+        for before, after in zip(states[::2], states[1::2])
+    ]
+    assert len(moved) == 4
+    for index, names in enumerate(moved):
+        assert names and names <= owners[index % 2]
+    assert moved[2] - owners[1] and moved[3] - owners[0]  # both branches had momentum by then
 
 
 def test_training_lowers_the_loss_of_answers(language_model, texts):
