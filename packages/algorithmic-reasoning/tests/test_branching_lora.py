@@ -1,5 +1,6 @@
 """Adapters of a tiny language model with random weights: routes, what moves, gradients, answers."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,13 +12,15 @@ from reprise.algorithmic_reasoning import (
     Text,
     answer_accuracy,
     answer_loss,
+    autobrane,
     fit_text,
+    search,
     text_gradient_features,
     text_sample,
     to_text,
 )
 from reprise.algorithmic_reasoning.text_training import token_batch
-from reprise.tasks import RandomProjection, adapted_parameters, parameter_count
+from reprise.tasks import Partition, RandomProjection, adapted_parameters, parameter_count
 
 TREE = BranchingStructure([[{"bfs", "dfs", "mst_prim"}], [{"bfs", "mst_prim"}, {"dfs"}]])
 
@@ -163,6 +166,36 @@ def test_gradients_predict_margins_nearby_to_first_order(language_model, texts):
         linear = features.offsets + features.features @ (size * direction)
         errors.append(float((exact - linear).norm()))
     assert errors[1] < errors[0] / 50  # second order: a hundredth
+
+
+def test_a_search_takes_adapters_of_a_language_model(language_model, texts):
+    seen = []
+
+    def make(tasks):
+        return BranchingLoRA(language_model, BranchingStructure.shared(tasks, 2), rank=2)
+
+    def train(adapters, layer):
+        own = {key for name in adapters.routes for key in adapters.parameter_names(name, layer=layer)}
+        chosen = {name: texts[name] for name in adapters.routes}
+        fit_text(adapters, chosen, encode, steps=1, lr=1e-2, parameters=sorted(own))
+        seen.append((set(adapters.routes), layer))
+
+    def gradients(adapters, name, given, layer):
+        return text_gradient_features(adapters, name, given, encode, layer=layer, dim=10, rows=5)
+
+    def alike(affinity, **options):
+        best = Partition(affinity.tasks, np.arange(len(affinity.tasks)) // 2, value=0.0)
+        return best, (best,)
+
+    tasks = ["bfs", "dfs", "mst_prim"]
+    options = {"gradients": gradients, "affinity": {"subsets": 3, "size": 2, "ridge": 1.0}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autobrane, "partition_path", alike)
+        found = search(tasks, make, train, lambda name: texts[name][:1], **options)
+    assert found.structure.counts == (2, 2)
+    assert seen == [(set(tasks), 0), ({"bfs", "dfs"}, 1)]
+    with pytest.raises(ValueError, match="gradients must not be given with adapted or features"):
+        search(tasks, make, train, texts.get, adapted=True, **options)
 
 
 def test_answers_are_right_where_the_output_is(language_model):

@@ -16,16 +16,15 @@ from torch import Tensor
 
 from reprise.algorithmic_reasoning.affinity import adapted_affinity, estimate_affinity
 from reprise.algorithmic_reasoning.linearisation import gradient_features
-from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.structure import BranchingStructure
-from reprise.algorithmic_reasoning.trajectories import Trajectories
 from reprise.algorithmic_reasoning.validation import integer
-from reprise.tasks import Affinity, Partition, affinity_gains, partition_path
+from reprise.tasks import Affinity, Partition, TaskFeatures, affinity_gains, partition_path
 
 State = dict[str, Tensor]
-MakeModel = Callable[[Sequence[str]], Reasoner]
-Train = Callable[[Reasoner, int], None]
-Data = Callable[[str], Trajectories]
+MakeModel = Callable[[Sequence[str]], Any]
+Train = Callable[[Any, int], None]
+Data = Callable[[str], Any]
+Gradients = Callable[[Any, str, Any, int], TaskFeatures]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +89,7 @@ def search(
     layers: int | None = None,
     gains: bool = False,
     adapted: bool = False,
+    gradients: Gradients | None = None,
     ridges: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     features: Mapping[str, Any] | None = None,
     affinity: Mapping[str, Any] | None = None,
@@ -102,12 +102,13 @@ def search(
     algorithms : sequence of str
         The n tasks.
     make_model : callable
-        ``make_model(tasks)`` returns an untrained `Reasoner` of these tasks that shares every layer.
+        ``make_model(tasks)`` returns an untrained `Reasoner` of these tasks that shares every layer; with `gradients`,
+        any module that has a `structure`.
     train : callable
         ``train(model, layer)`` trains it from `layer` on; what comes before is its parent's and has to stay. The first
         network has no parent: its layer is 0, whatever `first_layer` is.
     data : callable
-        ``data(name)`` returns the trajectories whose gradients are fitted.
+        ``data(name)`` returns the trajectories whose gradients are fitted; with `gradients`, what that reads.
     validation : callable, optional
         The same for those that are scored on; those fitted when not given. Never those of a test split.
     first_layer : int
@@ -122,6 +123,9 @@ def search(
         instead of by linearised predictions.
     ridges : sequence of float
         Penalties λ of the semidefinite program; the partition with the largest value is kept.
+    gradients : callable, optional
+        ``gradients(model, name, given, layer)`` returns features of a task from what `data` gives, as
+        `text_gradient_features` does for a `BranchingLoRA`; `gradient_features` when not given.
     features, affinity : mapping, optional
         Options of `gradient_features`, and of `estimate_affinity` or `adapted_affinity`.
     progress : callable, optional
@@ -134,13 +138,18 @@ def search(
     Raises
     ------
     ValueError
-        If there is no task, or an option is out of range.
+        If there is no task, `gradients` is given together with `adapted` or `features`, which need a `Reasoner`, or an
+        option is out of range.
 
     Notes
     -----
     A group at layer l is split by a network that begins from the state of the group it came from: O(n) trainings and
     gradient passes per layer, O(nL) in all.
     """
+    if gradients is not None and (adapted or features):
+        raise ValueError("gradients must not be given with adapted or features, which are for a Reasoner")
+    options = dict(features or {})
+    take = gradients or (lambda model, name, given, layer: gradient_features(model, given, layer=layer, **options))
     names = tuple(algorithms)
     depth = len(make_model(names).structure.layers)
     integer("first_layer", first_layer, minimum=0, maximum=depth, limit="the number of layers")
@@ -165,8 +174,7 @@ def search(
         train(model, 0 if parent is None else layer)
         model.eval()
         state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        options = {"layer": layer, **(features or {})}
-        fitted = {name: gradient_features(model, data(name), **options) for name in group}
+        fitted = {name: take(model, name, data(name), layer) for name in group}
         if adapted:
             estimate = adapted_affinity(
                 model,
@@ -177,7 +185,7 @@ def search(
                 **(affinity or {}),
             )
         else:
-            scored = validation and {name: gradient_features(model, validation(name), **options) for name in group}
+            scored = validation and {name: take(model, name, validation(name), layer) for name in group}
             estimate = estimate_affinity(fitted, validation=scored, **(affinity or {}))
         best = partition_path(affinity_gains(estimate) if gains else estimate, ridges=ridges)[0]
         split = Split(layer, group, estimate, best, state)

@@ -16,7 +16,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reprise.algorithmic_reasoning.affinity import estimate_affinity
+from reprise.algorithmic_reasoning.autobrane import search
 from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
 from reprise.algorithmic_reasoning.experiments.data_sets import LANGUAGE_MODEL
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
@@ -25,7 +25,7 @@ from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
 from reprise.algorithmic_reasoning.text_training import answer_accuracy, answer_loss, fit_text, text_gradient_features
 from reprise.core import Claim, Context, Experiment, RowsMissing, at_least, within
 from reprise.core.figures import COLOURS
-from reprise.tasks import TaskFeatures, affinity_gains, partition_path
+from reprise.tasks import TaskFeatures
 
 METHODS = ("shared", "found", "single")
 LABELS = {"shared": "one set of adapters", "found": "found groups", "single": "one set each"}
@@ -39,6 +39,7 @@ class Settings:
     algorithms: tuple[str, ...] = ("bfs", "dfs", "topological_sort", "mst_prim")
     hidden: int = 64  # of the tiny model
     blocks: int = 2
+    layers: int = 2  # of the tree, to which blocks are dealt in order
     rank: int = 8
     alpha: float = 64.0
     nodes: int = 4
@@ -105,30 +106,43 @@ def _structure(
     options: Mapping[str, Any],
     seed: int,
 ) -> BranchingStructure:
-    """A tree of two layers: adapters of the lower blocks shared, those of the upper ones by group."""
-    names = settings.algorithms
-    everything, layers = [set(names)], 2
+    """The tree of a method; the adapters of the lowest blocks are shared by all in the one that is searched for."""
+    names, layers = settings.algorithms, settings.layers
     if method == "shared":
         return BranchingStructure.shared(names, layers)
     if method == "single":
         return BranchingStructure.separate(names, layers)
-    base = BranchingLoRA(model, BranchingStructure.shared(names, layers), **options)
-    generator = torch.Generator().manual_seed(seed + 2)
-    fit_text(base, data, encode, steps=settings.search_steps, lr=settings.lr, generator=generator)
 
-    def features(text_seed: int) -> dict[str, TaskFeatures]:
-        texts = {name: _texts(settings, name, settings.gradient_texts, text_seed) for name in names}
-        return {
-            name: text_gradient_features(base, name, texts[name], encode, layer=1, dim=settings.dim, rows=settings.rows)
-            for name in names
-        }
+    def make(tasks: Sequence[str]) -> BranchingLoRA:
+        return BranchingLoRA(model, BranchingStructure.shared(tasks, layers), **options)
 
-    fitted, held = features(seed), features(seed + 3)
-    affinity = estimate_affinity(
-        fitted, subsets=settings.subsets, size=settings.size, ridge=settings.ridge, validation=held
+    def train(adapters: BranchingLoRA, layer: int) -> None:
+        own = {key: None for name in adapters.routes for key in adapters.parameter_names(name, layer=layer)}
+        fit_text(
+            adapters,
+            {name: texts for name, texts in data.items() if name in adapters.routes},
+            encode,
+            steps=settings.search_steps,
+            lr=settings.lr,
+            parameters=list(own),
+            generator=torch.Generator().manual_seed(seed + 2),
+        )
+
+    def gradients(adapters: BranchingLoRA, name: str, texts: Sequence[Text], layer: int) -> TaskFeatures:
+        return text_gradient_features(adapters, name, texts, encode, layer=layer, dim=settings.dim, rows=settings.rows)
+
+    found = search(
+        names,
+        make,
+        train,
+        lambda name: _texts(settings, name, settings.gradient_texts, seed),
+        validation=lambda name: _texts(settings, name, settings.gradient_texts, seed + 3),
+        first_layer=1,
+        gains=True,
+        gradients=gradients,
+        affinity={"subsets": settings.subsets, "size": settings.size, "ridge": settings.ridge},
     )
-    groups = partition_path(affinity_gains(affinity))[0].groups
-    return BranchingStructure([everything, [{str(name) for name in group} for group in groups]])
+    return found.structure
 
 
 def _texts(settings: Settings, name: str, count: int, seed: int) -> list[Text]:
@@ -258,6 +272,7 @@ EXPERIMENT = Experiment(
             gradient_texts=50,
             dim=400,
             generate=True,
+            layers=4,
         ),
     },
     cells=cells,
