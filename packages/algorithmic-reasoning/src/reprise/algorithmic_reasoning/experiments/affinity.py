@@ -91,7 +91,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
 
     fitted, held = paths("fitted", settings.graphs), paths("held out", settings.graphs)
     scored = paths("scored", settings.held_out)
-    start = time.perf_counter()
+    start = time.process_time()
     base = network(names)
     fit(base, steps=settings.rounds, generator=graphs_of(context.seed), **options)
     shared: dict[str, Any] = {"dim": settings.dim, "rows": settings.rows, "seed": 0}
@@ -100,13 +100,14 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
     pairs = all_pairs(names)
     with FlopCounterMode(display=False) as fits:
         affinity = estimate_affinity(features, subsets=pairs, ridge=settings.ridge, validation=validation)
-    search_seconds = time.perf_counter() - start
+    search_seconds, full_seconds = time.process_time() - start, 0.0
     rows: list[dict[str, Any]] = []
-    start = time.perf_counter()
     for index, pair in enumerate(combinations(names, 2)):
         tuned = [_tuned(base, pair, context.seed + 1 + half, settings.tuning, options) for half in range(2)]
+        start = time.process_time()
         fresh = network(pair)
         fit(fresh, steps=settings.rounds, generator=graphs_of(context.seed + 1), **options)
+        full_seconds += time.process_time() - start
         for name, partner in (pair, pair[::-1]):
             rows.append(
                 {
@@ -120,7 +121,6 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
                 }
             )
         context.progress(index + 1, len(pairs))
-    pair_seconds = time.perf_counter() - start
     update = {name: update_flops(base, fitted[name]) for name in names}
     gradients = sum(gradient_flops(base, fitted[name], shared) for name in names) * 2 * settings.graphs
     rows.append(
@@ -129,7 +129,7 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
             "search_flops": settings.rounds * sum(update.values()) + gradients + fits.get_total_flops(),
             "full_flops": settings.rounds * sum(update[name] for pair in combinations(names, 2) for name in pair),
             "search_seconds": search_seconds,
-            "full_seconds": pair_seconds,
+            "full_seconds": full_seconds,
             "agreement": agreement(affinity.symmetric().matrix, names, settings.groups),
             "chance": chance(names, settings.groups),
         }
@@ -326,6 +326,14 @@ EXPERIMENT = Experiment(
             "1.9 times less time",
             "direction",
             beats(cost("search_flops"), cost("full_flops")),
+        ),
+        Claim(
+            "C5b",
+            "and less time (N = 8; shown: ratio of seconds of computing)",
+            "Figure on runtime: 77.2 against 148.5 GPU hours of LearningToBranch",
+            "1.9 times less time",
+            "direction",
+            beats(cost("search_seconds"), cost("full_seconds")),
         ),
         Claim(
             "C8",
