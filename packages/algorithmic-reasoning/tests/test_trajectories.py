@@ -135,6 +135,19 @@ def test_a_graph_may_be_given_in_any_form():
         torch.testing.assert_close(trace("dijkstra", form, source=1).hints["d"], expected, rtol=0, atol=0)
 
 
+def test_a_graph_of_ones_own_class_is_one_of_networkx_and_its_lightest_parallel_edge_counts():
+    class Roads(nx.MultiGraph):
+        pass
+
+    roads = Roads([(0, 1, {"weight": 2.0}), (0, 1, {"weight": 1.0}), (1, 2, {"weight": 1.0}), (0, 2, {"weight": 2.5})])
+    assert trace("dijkstra", roads, source=0).hints["d"][-1, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_masked_array_is_refused():
+    with pytest.raises(TypeError, match="adjacency must not be a masked array"):
+        trace("bfs", np.ma.masked_equal(np.eye(3), 0), source=0)
+
+
 def test_a_single_node_has_a_trace_of_every_algorithm():
     for name in ALGORITHMS:
         source = 0 if spec(name).get("s") is not None and spec(name)["s"].stage == "input" else None

@@ -27,7 +27,8 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
         One of `ALGORITHMS`.
     adjacency : array, scipy sparse array or networkx graph, shape (N, N)
         Weights of edges from row to column, 0 where there is none; algorithms without weights take what is not 0 for an
-        edge. A graph of networkx is taken in the order of its nodes, with its attribute ``weight``.
+        edge. A graph of networkx is taken in the order of its nodes, with its attribute
+        ``weight``; of parallel edges the lightest counts.
     source : int, optional
         The node to start from, where the algorithm has one (`SOURCED`).
 
@@ -78,7 +79,9 @@ def trace(name: str, adjacency: Any, source: int | None = None) -> Trajectories:
 
 def _matrix(adjacency: Any) -> Array:
     if any(kind.__module__.partition(".")[0] == "networkx" for kind in type(adjacency).__mro__):
-        adjacency = import_module("networkx").to_numpy_array(adjacency)
+        adjacency = import_module("networkx").to_numpy_array(adjacency, multigraph_weight=min)
+    if isinstance(adjacency, np.ma.MaskedArray):
+        raise TypeError("adjacency must not be a masked array: fill it with 0 where there is no edge")
     if sparse.issparse(adjacency):
         adjacency = adjacency.toarray()
     try:
