@@ -49,9 +49,9 @@ class LayerConstraints:
 
     Notes
     -----
-    On a GPU the distances of all layers take two fused kernels and one wait, and every layer outside of its Frobenius
-    ball one more kernel; on a CPU one layer follows the other, in blocks that fit into a cache. An optimizer's moments
-    are not projected. Weights are changed in place, so that optimizers keep their state.
+    The distances of all layers take two fused kernels and one wait, and every layer outside of its Frobenius ball one
+    more kernel; on a CPU layers larger than a cache follow one another, in blocks that fit into it. An optimizer's
+    moments are not projected. Weights are changed in place, so that optimizers keep their state.
 
     Examples
     --------
@@ -107,15 +107,19 @@ class LayerConstraints:
             self._batch_norm.project_()
 
     def _project_frobenius(self) -> None:
-        balls = list(zip(self.weights, self._centres, self.radii.values()))
-        if self.weights[0].device.type == "cpu":
-            # layer by layer, so that the second pass over a layer finds it in a cache
-            for weight, centre, radius in balls:
+        together = []
+        for ball in zip(self.weights, self._centres, self.radii.values()):
+            weight, centre, radius = ball
+            if weight.device.type == "cpu" and weight.numel() > BLOCK:
+                # by itself, so that the second pass over it finds some of it in a cache
                 _shrink(weight, centre, radius, _distance(weight, centre))
-            return
-        norms = torch._foreach_norm(torch._foreach_sub(self.weights, self._centres))
-        for (weight, centre, radius), norm in zip(balls, torch.stack(norms).tolist()):
-            _shrink(weight, centre, radius, norm)
+            else:
+                together.append(ball)
+        if together:
+            weights, centres, _ = zip(*together)
+            norms = torch._foreach_norm(torch._foreach_sub(weights, centres))
+            for (weight, centre, radius), norm in zip(together, torch.stack(norms).tolist()):
+                _shrink(weight, centre, radius, norm)
 
     @torch.no_grad()
     def distances(self) -> dict[str, float]:
