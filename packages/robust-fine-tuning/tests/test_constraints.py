@@ -13,6 +13,7 @@ from reprise.robust_fine_tuning import (
     DistancePenalty,
     LayerConstraints,
     choose_radii,
+    constraints,
     growing_radii,
     largest_traces,
     layer_distances,
@@ -47,6 +48,19 @@ def test_frobenius_projection_is_the_nearest_point_of_the_ball(radius, size):
     expected = state["3.weight"] + moved * min(1.0, radius / float(moved.norm()))
     torch.testing.assert_close(model[3].weight.detach(), expected, rtol=1e-5, atol=1e-6)
     assert balls.distances()["3.weight"] <= radius + 1e-5
+
+
+@pytest.mark.parametrize("block", [5, 20, 10**6])  # all layers by themselves, all but the last, none
+def test_large_layers_are_projected_as_small_ones(block, monkeypatch):
+    monkeypatch.setattr(constraints, "BLOCK", block)
+    model, state = layered()
+    shake(model, 1.0)
+    names = {"0.weight": 0.5, "3.weight": 0.7, "5.weight": 100.0}
+    moved = {name: dict(model.named_parameters())[name].detach() - state[name] for name in names}
+    LayerConstraints(model, state, names).project_()
+    for name, radius in names.items():
+        expected = state[name] + moved[name] * min(1.0, radius / float(moved[name].norm()))
+        torch.testing.assert_close(dict(model.named_parameters())[name].detach(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_projection_changes_nothing_and_inner_points_stay_bit_for_bit():
