@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from reprise.algorithmic_reasoning.experiments.bars import grouped_bars
 from reprise.algorithmic_reasoning.experiments.branching_quantities import METHODS, difference
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
 from reprise.algorithmic_reasoning.structure import BranchingStructure
@@ -62,27 +63,10 @@ def plot(table: pd.DataFrame) -> Figure:
     draw_trees(axes["trees"], trees)
     methods = [method for method in METHODS if method in set(networks["method"])]
     sizes = sorted(int(nodes) for nodes in networks["nodes"].unique())
-    width = 0.8 / len(methods)
-    hatches = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
-    for index, method in enumerate(methods):
-        part = networks[networks["method"] == method]
-        trials = 100 * part.groupby(["nodes", "trial"])["score"].mean().unstack("trial")
-        places = np.arange(len(sizes)) + (index - (len(methods) - 1) / 2) * width
-        left.bar(
-            places,
-            trials.mean(axis=1),
-            width * 0.9,
-            color=COLOURS[index],
-            alpha=0.6,
-            hatch=hatches[index],
-            edgecolor="white",
-            label=LABELS[method],
-        )
-        for place, row in zip(places, trials.to_numpy()):
-            left.plot([place] * len(row), row, "o", color="black", ms=2.5, ls="")
+    means = 100 * networks.groupby(["method", "nodes", "trial"])["score"].mean()
+    grouped_bars(left, {LABELS[method]: [means[method, nodes].tolist() for nodes in sizes] for method in methods})
     left.set_xticks(range(len(sizes)), [str(nodes) for nodes in sizes])
     left.set(xlabel="nodes of test graphs, N", ylabel="mean score, %", ylim=(0, 100))
-    left.grid(visible=False, axis="x")
     left.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7)
     other = "found" if "found" in methods else methods[-1]
     gains = 100 * difference(networks, other, "shared", sizes[1:] or sizes)

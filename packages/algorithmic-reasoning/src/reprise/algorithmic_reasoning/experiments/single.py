@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from reprise.algorithmic_reasoning.experiments.bars import grouped_bars
 from reprise.algorithmic_reasoning.experiments.networks import graphs_of, score_sizes, seeded
 from reprise.algorithmic_reasoning.network import Reasoner
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
 from reprise.algorithmic_reasoning.training import fit
 from reprise.core import Claim, Context, Experiment, all_of, at_least, at_most, beats, values, within
-from reprise.core.figures import COLOURS
 
 # What the authors' overview says of networks trained and tested at N = 16: the share, and whether it is a bound.
 PAPER = {
@@ -88,23 +87,17 @@ def plot(table: pd.DataFrame) -> Figure:
     """Scores by algorithm, one bar per size, one dot per trial, with what the paper says."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
     names = [name for name in ALGORITHMS if name in set(table["algorithm"])]
-    kinds = table[["processor", "nodes"]].drop_duplicates().itertuples(index=False)
-    bars = list(kinds)
-    width = 0.8 / len(bars)
-    for index, (kind, nodes) in enumerate(bars):
-        part = table[(table["processor"] == kind) & (table["nodes"] == nodes)]
-        places = np.arange(len(names)) + (index - (len(bars) - 1) / 2) * width
-        scores = [100 * part.loc[part["algorithm"] == name, "score"].astype(float) for name in names]
-        axes.bar(
-            places,
-            [score.mean() for score in scores],
-            width * 0.9,
-            color=COLOURS[index % len(COLOURS)],
-            alpha=0.55,
-            label=f"{kind}, N = {nodes}",
-        )
-        for place, score in zip(places, scores):
-            axes.plot([place] * len(score), score, "o", color="black", ms=3, ls="")
+    scores = table.assign(score=100 * table["score"].astype(float)).groupby(["processor", "nodes", "algorithm"])[
+        "score"
+    ]
+    bars = table[["processor", "nodes"]].drop_duplicates().itertuples(index=False)
+    grouped_bars(
+        axes,
+        {
+            f"{kind}, N = {nodes}": [scores.get_group((kind, nodes, name)).tolist() for name in names]
+            for kind, nodes in bars
+        },
+    )
     for place, name in enumerate(names):
         if name in PAPER:
             relation, value = PAPER[name]
@@ -112,7 +105,6 @@ def plot(table: pd.DataFrame) -> Figure:
             axes.annotate(f"paper: {relation} {100 * value:.0f}", (place + 0.44, 100 * value + 1.5), ha="right", size=7)
     axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
     axes.set(ylabel="score on new graphs, %", ylim=(0, 112))
-    axes.grid(visible=False, axis="x")
     axes.legend(loc="lower left", framealpha=0.9, frameon=True)
     return figure
 

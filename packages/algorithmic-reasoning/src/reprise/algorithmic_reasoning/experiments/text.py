@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
@@ -18,13 +17,13 @@ from matplotlib.figure import Figure
 
 from reprise.algorithmic_reasoning.autobrane import search
 from reprise.algorithmic_reasoning.branching_lora import BranchingLoRA
+from reprise.algorithmic_reasoning.experiments.bars import grouped_bars
 from reprise.algorithmic_reasoning.experiments.data_sets import LANGUAGE_MODEL
 from reprise.algorithmic_reasoning.probes import ALGORITHMS
 from reprise.algorithmic_reasoning.structure import BranchingStructure
 from reprise.algorithmic_reasoning.text import Text, text_sample, to_text
 from reprise.algorithmic_reasoning.text_training import answer_accuracy, answer_loss, fit_text, text_gradient_features
 from reprise.core import Claim, Context, Experiment, RowsMissing, at_least, within
-from reprise.core.figures import COLOURS
 from reprise.tasks import TaskFeatures
 
 METHODS = ("shared", "found", "single")
@@ -188,28 +187,14 @@ def _language_model(settings: Settings, seed: int, context: Context) -> tuple[An
 def plot(table: pd.DataFrame) -> Figure:
     """Loss of held-out answers by algorithm and method."""
     figure, axes = plt.subplots(figsize=(7.0, 3.0))
-    names, width = list(dict.fromkeys(table["algorithm"])), 0.8 / len(METHODS)
-    hatches = ("", "///", "...")
-    for index, method in enumerate(METHODS):
-        part = table[table["method"] == method]
-        places = np.arange(len(names)) + (index - 1) * width
-        losses = [part.loc[part["algorithm"] == name, "loss"].astype(float) for name in names]
-        axes.bar(
-            places,
-            [loss.mean() for loss in losses],
-            width * 0.9,
-            color=COLOURS[index],
-            alpha=0.6,
-            hatch=hatches[index],
-            edgecolor="white",
-            label=LABELS[method],
-        )
-        for place, loss in zip(places, losses):
-            axes.plot([place] * len(loss), loss, "o", color="black", ms=2.5, ls="")
+    names = list(dict.fromkeys(table["algorithm"]))
+    losses = table.astype({"loss": float}).groupby(["method", "algorithm"])["loss"]
+    grouped_bars(
+        axes, {LABELS[method]: [losses.get_group((method, name)).tolist() for name in names] for method in METHODS}
+    )
     axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
     axes.set(ylabel="loss of held-out answers,\nnats per token")
     axes.set_ylim(0, 1.3 * float(table["loss"].max()))
-    axes.grid(visible=False, axis="x")
     axes.legend(ncols=3, loc="upper center")
     return figure
 

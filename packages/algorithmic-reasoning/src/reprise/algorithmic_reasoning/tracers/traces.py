@@ -26,9 +26,6 @@ class Traces:
     outputs: dict[str, Array]
     lengths: Array
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
 
 def at_end(values: Array, lengths: Array) -> Array:
     """What a hint, shape (B, T, …), holds after as many steps as each graph took."""
