@@ -287,6 +287,21 @@ def test_trouble_in_an_experiment_is_one_sentence(command, trouble, workers, sen
     assert sentence in one_sentence(finished)
 
 
+def test_what_a_dying_run_left_to_be_cleared_up_is_no_second_sentence():
+    code = """
+from joblib.externals.loky.backend.resource_tracker import register
+from reprise.core.compute import start_silent_tracker
+start_silent_tracker()
+register("/nothing-of-this-name", "semlock")
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0 and finished.stderr == ""
+    loud = subprocess.run(
+        [sys.executable, "-c", code.replace("start_silent_tracker()", "")], capture_output=True, text=True, timeout=120
+    )
+    assert "leaked semlock" in loud.stderr
+
+
 def test_figure_that_fails_leaves_the_record(command, tmp_path):
     command("run", "toy/fragile", "--workers", "1", TOY_TROUBLE="plot")
     assert (tmp_path / "results/toy/fragile/record.json").exists()

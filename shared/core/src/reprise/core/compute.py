@@ -152,12 +152,31 @@ def _thread_variables() -> tuple[str, ...]:
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[FinishedCell]:
     from joblib.externals.loky import get_reusable_executor
 
+    start_silent_tracker()
     try:
         yield from _parallel(jobs, os.getpid(), backend="loky", n_jobs=workers)
     except BaseException:
         # Without this a stopped run would leave its workers measuring cells that nobody collects.
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
         raise
+
+
+def start_silent_tracker() -> None:
+    """Start the process that clears up after workers, if it does not run yet, without its warnings.
+
+    When a run fails, a thread of its pool may be ended between clearing up and telling the tracker so: the tracker then
+    reports a leak that is none, after the one sentence of the error.
+    """
+    from joblib.externals.loky.backend.resource_tracker import ensure_running
+
+    variable, before = "PYTHONWARNINGS", os.environ.get("PYTHONWARNINGS")
+    os.environ[variable] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    try:
+        ensure_running()
+    finally:
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
 
 
 def _client(address: str) -> Any:
