@@ -169,6 +169,20 @@ def test_graphs_traced_together_have_the_traces_that_each_has_alone(name, monkey
             torch.testing.assert_close(together.outputs[key][graph], values[0], rtol=0, atol=0)
 
 
+def test_records_of_a_call_are_bounded_on_dense_graphs_too(monkeypatch):
+    sizes = []
+
+    def watched(matrices):
+        sizes.append((len(matrices), tracers.kruskal(matrices)))
+        return sizes[-1][1]
+
+    monkeypatch.setattr(tracers, "_CHUNK", 1 << 20)
+    monkeypatch.setitem(tracers.TRACERS, "mst_kruskal", watched)
+    sample("mst_kruskal", nodes=16, samples=30, seed=0, p=1.0)
+    assert [count for count, _ in sizes] == [6] * 5
+    assert max(traces.hints["in_mst_h"].nbytes for _, traces in sizes) <= 1 << 20
+
+
 def test_hints_are_zero_beyond_a_graphs_length_and_go_with_their_graph():
     found = sample("mst_kruskal", nodes=8, samples=4, seed=0)
     short = int(found.lengths.argmin())

@@ -34,7 +34,7 @@ TRACERS: dict[str, Callable[..., Traces]] = {
     "floyd_warshall": floyd_warshall,
 }
 
-_CHUNK = 1 << 25  # bytes of a call's records, about: of a depth-first search; Kruskal's grow with the edges
+_CHUNK = 1 << 25  # bytes of a call's records, about
 
 
 def trace_all(name: str, matrices: Sequence[Array], sources: Sequence[int | None]) -> list[Traces]:
@@ -53,12 +53,19 @@ def trace_all(name: str, matrices: Sequence[Array], sources: Sequence[int | None
         Of so many graphs each, in their order, that records are of moderate size.
     """
     tracer, given = TRACERS[name], None not in sources
-    size = max(1, _CHUNK // (8 * len(matrices[0]) ** 3))
+    size = max(1, _CHUNK // (_steps(name, matrices) * len(matrices[0]) ** 2))
     found = []
     for start in range(0, len(matrices), size):
         part = np.stack(matrices[start : start + size])
         found.append(tracer(part, np.array(sources[start : start + size])) if given else tracer(part))
     return found
+
+
+def _steps(name: str, matrices: Sequence[Array]) -> int:
+    """Steps of a graph, about: Kruskal's algorithm takes some for every edge, others for every node."""
+    if name == "mst_kruskal":
+        return 1 + 5 * max(int(np.count_nonzero(A)) for A in matrices) // 2
+    return 8 * len(matrices[0])
 
 
 __all__ = ["TRACERS", "Traces", "trace_all"]
