@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -69,6 +69,7 @@ def test_episodes_go_on_from_one_call_to_the_next(counter):
     assert [episode.length for episode in episodes] == [5, 5]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**31), steps=st.integers(1, 12))
 def test_advantages_are_discounted_sums_of_errors_within_an_episode(seed, steps):
     generator = np.random.default_rng(seed)

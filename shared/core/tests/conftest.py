@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,21 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subproce
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """A folder in which the toy paper was run, and nothing disturbed it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    arguments = ("run", "toy/powers", "--workers", "1")
+    subprocess.run([sys.executable, "-m", "reprise.core", *arguments], cwd=folder, env=environment, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, undisturbed: Path) -> Path:
+    """The results of that run in the test's own folder, to be damaged."""
+    return shutil.copytree(undisturbed / "results", tmp_path / "results")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -43,6 +43,7 @@ def test_interval_of_a_mean_is_that_of_scipy():
     assert outcome.samples == 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=30, unique=True), st.floats(-6, 6))
 def test_one_sided_checks_ask_for_the_whole_interval(sample, bound):
     table = pd.DataFrame({"trial": range(len(sample)), "x": sample})
@@ -144,6 +145,7 @@ def test_ratio_pairs_by_trial_whatever_the_order():
     pd.testing.assert_series_equal(ratio(THEIRS, OURS)(shuffled), ratio(THEIRS, OURS)(TRIALS))
 
 
+@settings(deadline=None)
 @given(st.floats(-3, 3), st.floats(0.1, 10))
 def test_slope_finds_the_exponent_of_a_power_law(exponent, factor):
     x = np.array([1.0, 2.0, 4.0, 8.0])

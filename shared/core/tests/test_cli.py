@@ -25,14 +25,13 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path, environment, ar
     assert imported.isdisjoint(HEAVY)
 
 
-def test_list_shows_papers_experiments_and_records(command, tmp_path):
+def test_list_shows_papers_experiments_and_records(command, recorded):
     assert "powers" in command("list").stdout
-    command("run", "toy/powers", "--workers", "1")
     (listed,) = [entry for entry in json.loads(command("list", "--json").stdout) if entry["paper"] == "toy"]
     assert listed["experiments"]["powers"] == [{"scale": "laptop", "claims": 4, "reproduced": 2}]
     assert listed["experiments"]["fragile"] == []
     assert "laptop: 2 of 4 claims reproduced" in command("list").stdout
-    (tmp_path / "results/toy/powers/record.json").write_text("{")
+    (recorded / "toy/powers/record.json").write_text("{")
     assert "a damaged record" in command("list").stdout
 
 
@@ -90,11 +89,10 @@ def test_cite_prints_bibtex_or_cff(command):
     assert json.loads(command("cite", "toy", "--json").stdout)["format"] == "bibtex"
 
 
-def test_verify_agrees_with_itself_and_notices_a_difference(command, tmp_path):
-    command("run", "toy/powers", "--workers", "1")
+def test_verify_agrees_with_itself_and_notices_a_difference(command, recorded):
     finished = command("verify", "results/toy/powers", "--workers", "1")
     assert finished.returncode == 0 and "agrees, largest relative difference 0.0e+00" in finished.stdout
-    path = tmp_path / "results/toy/powers/record.json"
+    path = recorded / "toy/powers/record.json"
     record = json.loads(path.read_text())
     record["seed"] = 1
     record["claims"][0]["verdict"] = "not reproduced"
@@ -135,8 +133,7 @@ def test_sub_commands_of_packages_are_shown_and_run(command):
     assert "Print half a number." in command("toy", "--help").stdout
 
 
-def test_readme_gets_the_table_of_claims(command, tmp_path):
-    command("run", "toy/powers", "--workers", "1")
+def test_readme_gets_the_table_of_claims(command, tmp_path, recorded):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
     assert command("readme", "README.md", "results/toy").returncode == 0

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprise.core import Context
@@ -11,6 +11,7 @@ from reprise.core.context import canonical
 cells = st.dictionaries(st.text(min_size=1), st.one_of(st.integers(), st.floats(allow_nan=False), st.text()))
 
 
+@settings(deadline=None)
 @given(cells)
 def test_seeds_depend_on_experiment_cell_and_base_seed_alone(cell):
     reordered = dict(reversed(cell.items()))

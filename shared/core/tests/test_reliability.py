@@ -29,11 +29,11 @@ def stored(folder: Path) -> dict[str, str]:
 
 
 def wait_for_cells(folder: Path, count: int) -> None:
-    for _ in range(600):
+    for _ in range(2400):
         if (folder / STORE).exists() and len((folder / STORE).read_text().splitlines()) >= count:
             return
         time.sleep(0.05)
-    raise AssertionError(f"no {count} cells within 30 s")
+    raise AssertionError(f"no {count} cells within two minutes")
 
 
 def one_sentence(finished: subprocess.CompletedProcess[str]) -> str:
@@ -44,17 +44,13 @@ def one_sentence(finished: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, environment):
+def expected(undisturbed):
     """The table of a run that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run([sys.executable, "-m", "reprise.core", *RUN], cwd=folder, env=environment)
-    return rows(folder)
+    return rows(undisturbed)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed_run_keeps_every_finished_cell_and_ends_as_if_undisturbed(
-    command, start, tmp_path, undisturbed, workers
-):
+def test_killed_run_keeps_every_finished_cell_and_ends_as_if_undisturbed(command, start, tmp_path, expected, workers):
     running = start(*RUN, "--workers", workers, TOY_SECONDS="0.4")
     wait_for_cells(tmp_path, 3)
     os.kill(running.pid, signal.SIGKILL)
@@ -66,29 +62,29 @@ def test_killed_run_keeps_every_finished_cell_and_ends_as_if_undisturbed(
     assert f"{len(before)} of them kept from before" in again.stderr
     after = stored(tmp_path)
     assert {key: after[key] for key in before} == before
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
-def test_interrupted_run_says_how_to_go_on(command, start, tmp_path, undisturbed):
+def test_interrupted_run_says_how_to_go_on(command, start, tmp_path, expected):
     running = start(*RUN, "--workers", "2", TOY_SECONDS="0.4")
     wait_for_cells(tmp_path, 2)
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "the same command goes on from there" in errors and "Traceback" not in errors
     kept = len(stored(tmp_path))
     assert 2 <= kept < 12
     assert f"{kept} of them kept" in command(*RUN).stderr
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
-def test_workers_do_not_change_a_number(command, tmp_path, undisturbed):
+def test_workers_do_not_change_a_number(command, tmp_path, expected):
     for workers in ("2", "3"):
         assert command(*RUN, "--workers", workers, "--fresh").returncode == 1
-        pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+        pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
-def test_dask_cluster_of_two_processes_gives_the_same_numbers(command, tmp_path, environment, undisturbed):
+def test_dask_cluster_of_two_processes_gives_the_same_numbers(command, tmp_path, environment, expected):
     script = (
         "import sys\n"
         "from distributed import LocalCluster\n"
@@ -109,9 +105,9 @@ def test_dask_cluster_of_two_processes_gives_the_same_numbers(command, tmp_path,
         address = cluster.stdout.readline().strip()
         finished = command(*RUN, "--dask", address)
         cluster.stdin.close()
-        cluster.wait(30)
+        cluster.wait(120)
     assert finished.returncode == 1, finished.stderr
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
 def test_absent_dask_scheduler_is_one_sentence(command):
@@ -125,7 +121,7 @@ def test_second_run_into_the_same_folder_is_refused(command, start, tmp_path):
     wait_for_cells(tmp_path, 1)
     second = command(*RUN)
     os.killpg(running.pid, signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     assert second.returncode == 2
     assert "another run is writing into results/toy/powers" in one_sentence(second)
     # The system has freed the folder; what the first run finished is still there.
@@ -133,28 +129,26 @@ def test_second_run_into_the_same_folder_is_refused(command, start, tmp_path):
     assert len(stored(tmp_path)) == 12
 
 
-def test_cut_off_last_line_costs_one_cell(command, tmp_path, undisturbed):
-    command(*RUN)
+def test_cut_off_last_line_costs_one_cell(command, tmp_path, recorded, expected):
     store = tmp_path / STORE
     content = store.read_bytes()
     store.write_bytes(content[:-40])
     again = command(*RUN)
     assert "11 of them kept from before" in again.stderr
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
     assert "12 of them kept from before" in command(*RUN).stderr
 
 
-def test_damaged_line_in_the_middle_costs_one_cell(command, tmp_path, undisturbed):
-    command(*RUN)
+def test_damaged_line_in_the_middle_costs_one_cell(command, tmp_path, recorded, expected):
     store = tmp_path / STORE
     lines = store.read_text().splitlines()
     lines[5] = "\x00\x00" + lines[5][2:]
     store.write_text("\n".join(lines) + "\n")
     assert "11 of them kept from before" in command(*RUN).stderr
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
-def test_full_disk_is_one_sentence_and_loses_nothing(command, tmp_path, environment, undisturbed):
+def test_full_disk_is_one_sentence_and_loses_nothing(command, tmp_path, environment, expected):
     def no_more_than_a_kilobyte_per_file() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
@@ -173,12 +167,11 @@ def test_full_disk_is_one_sentence_and_loses_nothing(command, tmp_path, environm
     assert 1 <= kept < 12
     assert (tmp_path / STORE).read_bytes().endswith(b"\n")
     assert f"{kept} of them kept" in command(*RUN).stderr
-    pd.testing.assert_frame_equal(rows(tmp_path), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(rows(tmp_path), expected, check_exact=True)
 
 
-def test_disk_full_at_the_end_leaves_the_old_record(command, tmp_path, environment):
-    assert command(*RUN).returncode == 1
-    folder = tmp_path / "results/toy/powers"
+def test_disk_full_at_the_end_leaves_the_old_record(recorded, tmp_path, environment):
+    folder = recorded / "toy/powers"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def small_files() -> None:
@@ -217,17 +210,15 @@ def test_file_in_the_place_of_the_folder_is_one_sentence(command, tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"paper": "toy"}', b"\xff\xfe\x00"])
 @pytest.mark.parametrize("verb", ["verify", "report"])
-def test_damaged_record_is_one_sentence(command, tmp_path, damage, verb):
-    command(*RUN, "--scale", "laptop")
-    (tmp_path / "results/toy/powers/record.json").write_bytes(damage)
+def test_damaged_record_is_one_sentence(command, recorded, damage, verb):
+    (recorded / "toy/powers/record.json").write_bytes(damage)
     finished = command(verb, "results/toy/powers")
     assert finished.returncode == 2
     assert "is damaged" in one_sentence(finished)
 
 
-def test_changed_table_is_noticed(command, tmp_path):
-    command(*RUN)
-    table = tmp_path / "results/toy/powers/table.csv"
+def test_changed_table_is_noticed(command, recorded):
+    table = recorded / "toy/powers/table.csv"
     table.write_text(table.read_text().replace("2,0,", "2,9,", 1))
     finished = command("verify", "results/toy/powers")
     assert finished.returncode == 2 and "is not the table that the record was written with" in one_sentence(finished)
@@ -326,9 +317,8 @@ def test_cells_of_older_code_are_measured_again(command, tmp_path, environment):
     assert set(pd.read_csv(tmp_path / "results/toy/powers/smoke/table.csv").worse) == {16.0, 64.0}
 
 
-def test_record_of_kept_cells_keeps_their_provenance(command, tmp_path):
-    command(*RUN)
-    path = tmp_path / "results/toy/powers/record.json"
+def test_record_of_kept_cells_keeps_their_provenance(command, recorded):
+    path = recorded / "toy/powers/record.json"
     before = json.loads(path.read_text())
     command(*RUN)
     assert json.loads(path.read_text()) == before

@@ -19,7 +19,7 @@ finished = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(finished, min_size=1, max_size=6, unique_by=lambda cell: cell.key), st.data())
 def test_store_gives_back_every_whole_line(tmp_path_factory, cells, data):
     folder = tmp_path_factory.mktemp("store")

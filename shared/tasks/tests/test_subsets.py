@@ -3,12 +3,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprise.tasks import Subsets, all_pairs, given_subsets, random_subsets
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 14), size=st.integers(2, 6), count=st.integers(1, 40), seed=st.integers(0, 1000))
 def test_random_subsets_are_different_of_one_size_and_cover_every_pair(n, size, count, seed):
     size = min(size, n)
