@@ -13,9 +13,12 @@ from reprise.core import RowsMissing, values
 HALVES = ["tuned_0", "tuned_1"]  # columns of two fine-tunings that differ in their graphs
 
 
-def centred(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores of pairs less the algorithm's mean over its partners: no algorithm's difficulty is left in them."""
-    pairs = table[table["part"] == "pair"].copy()
+def centred(table: pd.DataFrame, *, outside: bool = False) -> pd.DataFrame:
+    """Scores of pairs less the algorithm's mean over them: no algorithm's difficulty is left in them.
+
+    Of the pairs that an algorithm is in, so that only its partner differs; with `outside`, of those without it, too.
+    """
+    pairs = table[table["part"].isin(["pair", "outside"] if outside else ["pair"])].copy()
     if pairs.empty:
         raise RowsMissing("the table has no pairs")
     pairs["tuned"] = pairs[HALVES].astype(float).mean(axis=1)
@@ -30,11 +33,13 @@ def standardised(pairs: pd.DataFrame, column: str) -> pd.Series[float]:
     return pairs[column] / pairs.groupby(["trial", "algorithm"])[column].transform("std")
 
 
-def correlation(first: str, second: str) -> Any:
+def correlation(first: str, second: str, *, outside: bool = False) -> Any:
     """Spearman's correlation of two kinds of gains, within algorithms, one value per trial."""
 
     def quantity(table: pd.DataFrame) -> pd.Series[float]:
-        pairs = centred(table)
+        pairs = centred(table, outside=outside)
+        if outside and not (pairs["part"] == "outside").any():
+            raise RowsMissing("the table has no pairs without the algorithm that is scored")
         pairs["x"], pairs["y"] = standardised(pairs, first), standardised(pairs, second)
         return pairs.groupby("trial")[["x", "y"]].apply(_spearman)
 
