@@ -65,6 +65,19 @@ def ahead_of_the_best(kind: str) -> Any:
     return quantity
 
 
+def seconds(method: str) -> Any:
+    """Seconds of computing until a method's network is trained, its search among them, one value per trial."""
+
+    def quantity(table: pd.DataFrame) -> pd.Series[float]:
+        networks = table[(table["part"] == "network") & (table["processor"] != "edge_transformer")]
+        chosen = networks[networks["method"] == method].drop_duplicates("trial").set_index("trial")
+        if chosen.empty:
+            raise RowsMissing(f"the table lacks {method}")
+        return (chosen["search_seconds"] + chosen["training_seconds"]).astype(float)
+
+    return quantity
+
+
 def modules(column: str) -> Any:
     """A column of the count of modules."""
     return values(column, {"part": "modules"}, over="part")
