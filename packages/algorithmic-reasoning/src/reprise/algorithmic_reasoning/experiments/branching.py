@@ -80,6 +80,8 @@ def measure(settings: Settings, cell: Mapping[str, Any], context: Context) -> li
         return [count_modules()]
     seed = context.shared_seed("network", cell["trial"], cell["processor"])
     kind, method = cell["processor"], cell["method"]
+    for name in settings.algorithms:
+        _paths(settings, name, 0)  # compiles its tracer where nothing else has: no part of any method's time
     start = time.process_time()
     if method == "mixture":
         model = _network(settings, kind, settings.algorithms, seed, context.device, mixture=True)
